@@ -1,0 +1,119 @@
+import type { BucketName, Checksum, OpId } from '@headwater/protocol'
+import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
+import type { Lsn } from '../postgres/lsn.ts'
+import type { CopyProgress, Delta, RowError, RowKey, RowStates, StoredCheckpoint } from './delta.ts'
+
+/** What the replicator needs of bucket storage. One writer at a time. */
+export interface ReplicationStorage {
+  /** Undefined when nothing was stored yet, or after `startGeneration` before the first append. */
+  readonly readResume: () => Promise<ResumePoint | undefined>
+  /** Only rows that are known are in the answer. */
+  readonly readRowStates: (keys: readonly RowKey[]) => Promise<RowStates>
+  /** Rows of one table that have a state, in pages, for TRUNCATE; `prefix` is what every `RowKey` of the table starts with. */
+  readonly readRowStatesOf: (prefix: string) => AsyncIterable<RowStates>
+  /**
+   * Stores a delta: all of it or nothing. Atomic, durable when it returns, and idempotent by `resume`:
+   * a delta whose `resume` is not past what is stored changes nothing.
+   * Throws `storage-full` or `storage-failed`; then nothing of the delta is stored.
+   */
+  readonly append: (delta: Delta) => Promise<Commit>
+  /** Forgets slices of an unfinished transaction. */
+  readonly rollback: () => Promise<void>
+  /** Moves the resume point past transactions that touched nothing; may be written later, together with something else. */
+  readonly skipTo: (resume: Lsn) => Promise<Lsn>
+  /** Drops everything that was replicated and starts anew under a new generation number; write checkpoints are kept. */
+  readonly startGeneration: (origin: GenerationOrigin) => Promise<number>
+}
+
+/** What a generation was built from; another origin needs another generation. */
+export type GenerationOrigin = {
+  readonly systemId: string
+  readonly slot: string
+  readonly plan: Plan
+}
+
+export type ResumePoint = {
+  readonly generation: number
+  readonly origin: GenerationOrigin
+  /** Undefined before the first append. */
+  readonly resume: Lsn | undefined
+  readonly copies: readonly CopyProgress[]
+}
+
+/** What one append changed, for those who serve it. */
+export type Commit = {
+  /** The newest state that clients may see; unchanged when the delta was not to be shown. */
+  readonly checkpoint: StoredCheckpoint | undefined
+  /** Everything since the last shown commit, when this one is shown; else empty. */
+  readonly buckets: ReadonlySet<BucketName>
+  readonly lookups: ReadonlySet<LookupKey>
+  /** By key. */
+  readonly writeCheckpoints: ReadonlyMap<string, bigint>
+}
+
+/** What the streaming side needs of bucket storage. Many readers, no writer. */
+export interface SyncStorage {
+  /** The newest state that clients may see, and what it belongs to; undefined until the first copy is done. */
+  readonly readHead: () => Promise<Head | undefined>
+  /** Commits that may be seen, in order, from the call on; never misses one. Bounded: merged when the reader is slow. */
+  readonly watchCommits: (signal: AbortSignal) => AsyncIterable<Commit>
+  /** Sum and count of each bucket's operations up to `upTo`, in the order of `buckets`; zero for unknown ones. */
+  readonly readSums: (buckets: readonly BucketName[], upTo: OpId) => Promise<readonly BucketSum[]>
+  /**
+   * Operations of one bucket with `after` < id ≤ `upTo`, ascending, already encoded for `format`.
+   * At most about `limits.bytesMax` (one operation is never cut) and `limits.operationsMax`.
+   */
+  readonly readBucket: (read: BucketRead) => Promise<EncodedOperations>
+  readonly readLookups: (keys: readonly LookupKey[], upTo: OpId) => Promise<readonly (readonly LookupOutputs[])[]>
+  /** Highest write checkpoint of the key that the head covers. */
+  readonly readWriteCheckpoint: (key: string) => Promise<bigint | undefined>
+}
+
+export type Head = { readonly generation: number; readonly plan: Plan; readonly checkpoint: StoredCheckpoint }
+
+export type BucketSum = { readonly checksum: Checksum; readonly count: number }
+
+/** `ndjson`: op data is a string; `ndjson-nested`: op data is nested JSON (old clients); `bson`: elements of a BSON array. */
+export type OperationFormat = 'ndjson' | 'ndjson-nested' | 'bson'
+
+export type BucketRead = {
+  readonly bucket: BucketName
+  readonly after: OpId
+  readonly upTo: OpId
+  readonly format: OperationFormat
+  readonly bytesMax: number
+  readonly operationsMax: number
+}
+
+export type EncodedOperations = {
+  /**
+   * `ndjson`: operations as JSON objects joined by commas. `bson`: operations as BSON documents, one after the other,
+   * without array keys, in `lengths` bytes each. Views: copy before the next await if kept.
+   */
+  readonly body: Uint8Array
+  /** Byte length of each operation in `body` (commas not counted). Only filled for `bson`. */
+  readonly lengths: readonly number[]
+  readonly count: number
+  /** Id of the last operation in `body`; `after` of the read when empty. */
+  readonly nextAfter: OpId
+  readonly hasMore: boolean
+  /** A MOVE or CLEAR in `body` hides an operation above `upTo`: this checkpoint cannot be completed. */
+  readonly isSuperseded: boolean
+}
+
+/** What operators may ask. */
+export interface StorageStatus {
+  readonly readStatus: () => Promise<StorageFigures>
+}
+
+export type StorageFigures = {
+  readonly generation: number
+  readonly checkpoint: StoredCheckpoint | undefined
+  readonly buckets: number
+  readonly operations: number
+  readonly bytes: number
+  readonly copies: readonly CopyProgress[]
+  readonly rowErrors: readonly RowError[]
+}
+
+export type BucketStorage = ReplicationStorage & SyncStorage & StorageStatus & AsyncDisposable

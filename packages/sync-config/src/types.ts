@@ -1,0 +1,148 @@
+import type {
+  BucketName,
+  BucketReason,
+  Branded,
+  JsonObject,
+  StreamEntry,
+  StreamSubscription,
+} from '@headwater/protocol'
+
+/** NULL, integer (bigint, exact), real (number), text, blob. There is no boolean: true is 1n. */
+export type SqliteValue = null | bigint | number | string | Uint8Array
+
+/** A row as Postgres prints it, by column position: text, null for NULL, undefined where the stream carried no value. */
+export type TextRow = readonly (string | null | undefined)[]
+
+/** What a Postgres type is, as far as turning its text into values needs. Names are `pg_type.typname`. */
+export type PostgresType =
+  | { readonly kind: 'base'; readonly name: string }
+  | { readonly kind: 'array'; readonly element: PostgresType; readonly delimiter: string }
+  | { readonly kind: 'enum'; readonly name: string }
+  | { readonly kind: 'domain'; readonly name: string; readonly base: PostgresType }
+  | { readonly kind: 'range'; readonly name: string; readonly base: PostgresType }
+  | { readonly kind: 'multirange'; readonly name: string; readonly range: PostgresType }
+  | {
+      readonly kind: 'composite'
+      readonly name: string
+      readonly members: readonly (readonly [string, PostgresType])[]
+    }
+
+export type SourceColumn = { readonly name: string; readonly type: PostgresType }
+
+export type SourceTable = {
+  readonly schema: string
+  readonly name: string
+  /** In the order of the positions of a `TextRow`. */
+  readonly columns: readonly SourceColumn[]
+  /** Names of the columns of the replica identity; every column for FULL, none for NOTHING. */
+  readonly identity: readonly string[]
+}
+
+export type Diagnostic = {
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+  /** Both from 1; where in the file. */
+  readonly line: number
+  readonly column: number
+  /** The line of the file and a caret under the place; two lines of text. */
+  readonly excerpt: string
+}
+
+export type CompileResult =
+  | { readonly kind: 'compiled'; readonly plan: Plan; readonly diagnostics: readonly Diagnostic[] }
+  | { readonly kind: 'refused'; readonly diagnostics: readonly Diagnostic[] }
+
+/** Names one lookup (parameter index) of a plan by the hash of what it does: equal in two configs when it does the same. */
+export type LookupId = Branded<string, 'LookupId'>
+
+/** Lookup and key values in one text, canonical: equal keys have equal text. */
+export type LookupKey = Branded<string, 'LookupKey'>
+
+/** Output values of one lookup entry as the text of a JSON array; `[]` for a bare existence. */
+export type LookupOutputs = Branded<string, 'LookupOutputs'>
+
+/**
+ * A compiled config: plain JSON, comparable by definition. Its inner shape is this package's own
+ * (`plan.ts`); others store it, compare `hash`, and load it.
+ */
+export type Plan = {
+  readonly version: 1
+  /** Of everything that decides results; equal for configs that do the same. */
+  readonly hash: string
+  readonly tables: readonly TablePattern[]
+  readonly body: JsonObject
+}
+
+/** A table the config reads. `name` may end in `%` where `isWildcard`. */
+export type TablePattern = { readonly schema: string; readonly name: string; readonly isWildcard: boolean }
+
+/** One object that a row puts into one bucket. */
+export type EvaluatedObject = {
+  readonly bucket: BucketName
+  /** Table on the client. */
+  readonly type: string
+  readonly id: string
+  /** Text of a JSON object. */
+  readonly data: string
+}
+
+export type EvaluatedLookup = { readonly key: LookupKey; readonly outputs: LookupOutputs }
+
+export type RowOutcome = {
+  readonly objects: readonly EvaluatedObject[]
+  readonly lookups: readonly EvaluatedLookup[]
+  /** One a failed definition: the row is then in none of its buckets. */
+  readonly errors: readonly { readonly definition: string; readonly message: string }[]
+}
+
+/** A plan specialised to one table: each query compiled to a function once. */
+export type TableProgram = {
+  /** By column position: does any query read it? Others need not be decoded and may be undefined. */
+  readonly needed: readonly boolean[]
+  /** True when bucket, type and id of every object (and key and outputs of every lookup) follow from the identity columns alone. */
+  readonly isKeyDetermined: boolean
+  /** True when the table feeds a lookup. */
+  readonly feedsLookups: boolean
+  readonly evaluate: (row: TextRow) => RowOutcome
+}
+
+export type Request = {
+  /** Claims of the verified token. */
+  readonly claims: JsonObject
+  readonly parameters: JsonObject
+  readonly includeDefaults: boolean
+  readonly subscriptions: readonly StreamSubscription[]
+}
+
+export type GrantedBucket = {
+  readonly bucket: BucketName
+  readonly priority: number
+  readonly reasons: readonly BucketReason[]
+}
+
+export type Resolution = {
+  readonly buckets: readonly GrantedBucket[]
+  readonly streams: readonly StreamEntry[]
+  /** Every key that was read; the resolution can change only when one of these does. */
+  readonly lookupKeys: readonly LookupKey[]
+}
+
+/** Reads the entries stored under each key, in the order of `keys`; all calls of one resolution see one checkpoint. */
+export type ReadLookups = (keys: readonly LookupKey[]) => Promise<readonly (readonly LookupOutputs[])[]>
+
+/** A plan ready to run. */
+export type LoadedPlan = {
+  readonly hash: string
+  readonly tables: readonly TablePattern[]
+  /** Undefined when no query reads the table. `generation` goes into every bucket name. */
+  readonly forTable: (table: SourceTable) => TableProgram | undefined
+  /** Throws `too-many-buckets` above `limits`. */
+  readonly resolve: (request: Request, readLookups: ReadLookups) => Promise<Resolution>
+}
+
+export type LoadOptions = {
+  /** Number of this rebuild of the storage: names of buckets that were built anew must differ. */
+  readonly generation: number
+  /** Buckets, and lookup results, that one client may have. */
+  readonly bucketsMax: number
+}
