@@ -12,6 +12,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'An op id is a decimal number between 0 and 9223372036854775807, sent as a string.',
   },
+  'bad-settings': {
+    status: 500,
+    wireCode: 'PSYNC_S3201',
+    retry: 'never',
+    help: 'A setting of the service is missing, misspelt or out of range. The message names each one.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorEntry = {

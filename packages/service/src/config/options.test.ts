@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { mergeSettings, parseServiceOptions } from './options.ts'
+
+const smallest = {
+  source: { url: 'postgresql://localhost/app' },
+  syncConfig: { content: 'streams: {}' },
+  auth: { secret: 'a shared secret' },
+}
+
+test('everything but the source, the sync config and the keys has a default', () => {
+  expect(parseServiceOptions(smallest)).toMatchObject({
+    source: { publication: 'headwater', slot: 'headwater' },
+    http: { host: '127.0.0.1', port: 8080 },
+    storage: { path: '.headwater/storage' },
+  })
+})
+
+test('a misspelt setting is refused by name', () => {
+  expect(() => parseServiceOptions({ ...smallest, http: { prot: 1 } })).toThrow(/http: .*prot/)
+})
+
+test('settings without any key for tokens are refused, and the message says which to give', () => {
+  expect(() => parseServiceOptions({ ...smallest, auth: {} })).toThrow(/auth\.secret, auth\.keys or auth\.jwksUrls/)
+})
+
+test('flags lie over the environment, and the environment over the file', () => {
+  const merged = mergeSettings(
+    { http: { port: 1, host: 'file' }, source: { url: 'from the file' } },
+    { HEADWATER_PORT: '2', HEADWATER_AUDIENCE: 'a, b' },
+    { http: { port: 3, host: undefined } },
+  )
+
+  expect(merged).toEqual({
+    http: { port: 3, host: 'file' },
+    source: { url: 'from the file' },
+    auth: { audience: ['a', 'b'] },
+  })
+})

@@ -1,0 +1,122 @@
+import { HeadwaterError } from '@headwater/protocol'
+import { z } from 'zod'
+
+const jwk = z.looseObject({ kty: z.string() })
+
+const positive = z.number().int().positive()
+
+/** The one schema of the service's settings: of the file, of the environment and of the flags. */
+const schema = z.strictObject({
+  source: z.strictObject({
+    /** `postgresql://user:password@host:port/database?sslmode=…` */
+    url: z.string().min(1),
+    publication: z.string().min(1).default('headwater'),
+    slot: z
+      .string()
+      .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, 63 at most')
+      .default('headwater'),
+  }),
+  /** The folder of the bucket storage; made when missing. */
+  storage: z.strictObject({ path: z.string().min(1).default('.headwater/storage') }).prefault({}),
+  syncConfig: z.strictObject({ content: z.string(), path: z.string().optional() }),
+  http: z
+    .strictObject({
+      host: z.string().min(1).default('127.0.0.1'),
+      /** 0: any free port. */
+      port: z.number().int().min(0).max(65_535).default(8080),
+    })
+    .prefault({}),
+  auth: z
+    .strictObject({
+      /** Shared secret for HS256, as text. */
+      secret: z.string().min(1).optional(),
+      keys: z.array(jwk).default([]),
+      jwksUrls: z.array(z.string().min(1)).default([]),
+      /** Accepted audiences; empty: the audience is not checked. */
+      audience: z.array(z.string().min(1)).default([]),
+      lifetimeMaxSeconds: positive.default(86_400),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      connectionsMax: positive.default(10_000),
+      /** Buckets, and lookup results, of one client. */
+      bucketsMax: positive.default(10_000),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+      /** One line of text for people instead of JSON; absent: when standard output is a terminal. */
+      pretty: z.boolean().optional(),
+    })
+    .prefault({}),
+})
+
+/** What a caller gives; everything but the source, the sync config and the keys has a default. */
+export type ServiceOptions = z.input<typeof schema>
+
+/** The same with every default filled in. */
+export type ServiceSettings = z.output<typeof schema>
+
+/** Checks settings and fills in defaults. Throws `bad-settings`, naming every misspelt or wrong setting. */
+export function parseServiceOptions(options: unknown): ServiceSettings {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`)
+    throw new HeadwaterError('bad-settings', `Cannot use these settings:\n  ${problems.join('\n  ')}`)
+  }
+  const { auth } = parsed.data
+  if (auth.secret === undefined && auth.keys.length === 0 && auth.jwksUrls.length === 0) {
+    throw new HeadwaterError(
+      'bad-settings',
+      'Cannot accept any client: give auth.secret, auth.keys or auth.jwksUrls, so that tokens can be verified.',
+    )
+  }
+  return parsed.data
+}
+
+/** Environment variables and the settings that they stand for. Lists are separated by commas. */
+const ENVIRONMENT: readonly (readonly [
+  variable: string,
+  path: readonly [string, string],
+  read: (text: string) => unknown,
+])[] = [
+  ['HEADWATER_SOURCE_URL', ['source', 'url'], (text) => text],
+  ['HEADWATER_PUBLICATION', ['source', 'publication'], (text) => text],
+  ['HEADWATER_SLOT', ['source', 'slot'], (text) => text],
+  ['HEADWATER_STORAGE_PATH', ['storage', 'path'], (text) => text],
+  ['HEADWATER_HOST', ['http', 'host'], (text) => text],
+  ['HEADWATER_PORT', ['http', 'port'], Number],
+  ['HEADWATER_JWT_SECRET', ['auth', 'secret'], (text) => text],
+  ['HEADWATER_JWKS_URLS', ['auth', 'jwksUrls'], readList],
+  ['HEADWATER_AUDIENCE', ['auth', 'audience'], readList],
+  ['HEADWATER_LOG_LEVEL', ['log', 'level'], (text) => text],
+]
+
+export type Settings = { readonly [room: string]: { readonly [setting: string]: unknown } | undefined }
+
+/** Lays flags over environment variables over the file; a value that is not given leaves the one below. */
+export function mergeSettings(file: Settings, environment: NodeJS.ProcessEnv, flags: Settings): Settings {
+  const fromEnvironment: Record<string, Record<string, unknown>> = {}
+  for (const [variable, [room, setting], read] of ENVIRONMENT) {
+    const text = environment[variable]
+    if (text !== undefined && text !== '') fromEnvironment[room] = { ...fromEnvironment[room], [setting]: read(text) }
+  }
+  const merged: Record<string, { [setting: string]: unknown }> = {}
+  for (const layer of [file, fromEnvironment, flags]) {
+    for (const [room, settings] of Object.entries(layer)) merged[room] = { ...merged[room], ...dropUndefined(settings) }
+  }
+  return merged
+}
+
+function dropUndefined(settings: { readonly [setting: string]: unknown } | undefined): { [setting: string]: unknown } {
+  return Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== undefined))
+}
+
+function readList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
