@@ -1,1 +1,12 @@
-export {}
+export { startFaultProxy } from './fault-proxy.ts'
+export type { Fault, FaultProxy } from './fault-proxy.ts'
+export { compareRows, formatDifference, indexRows, openOracle } from './oracle.ts'
+export type { Difference, Oracle, OracleQuery, OracleRow, OracleValue, TableRows } from './oracle.ts'
+export { readSeeds, seededRandom } from './random.ts'
+export type { Random } from './random.ts'
+export { discardOnce, downloadOnce, followStream, openStream } from './raw-client.ts'
+export type { RawConnection } from './raw-client.ts'
+export { applyRawLine, emptyRawStore, readRawRows } from './raw-store.ts'
+export type { RawBucket, RawStore, RawTarget } from './raw-store.ts'
+export { findFreePort, startServiceProcess } from './service-process.ts'
+export type { ProcessUsage, ServiceProcess } from './service-process.ts'

@@ -1,0 +1,129 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { ServiceOptions } from '@headwater/service'
+
+/** What a service in a child process tells its parent. */
+export type ServiceReport =
+  | { readonly kind: 'started'; readonly url: string }
+  | { readonly kind: 'failed'; readonly code: string | undefined; readonly message: string }
+
+export type ServiceProcess = AsyncDisposable & {
+  /** The same after every restart. */
+  readonly url: string
+  readonly pid: () => number | undefined
+  /** Starts it after a kill or a stop; resolves when the service listens. */
+  readonly start: () => Promise<void>
+  /** kill -9: no handler runs, nothing is flushed. */
+  readonly kill: () => Promise<void>
+  /** SIGTERM, then waits for the exit; gives the exit code. */
+  readonly stop: () => Promise<number | null>
+  /** CPU time used since the start of the present process, user and system. */
+  readonly readUsage: () => Promise<ProcessUsage>
+  /** The last lines of its log and standard error, over all restarts. */
+  readonly readLog: () => readonly string[]
+}
+
+export type ProcessUsage = { readonly cpuMs: number; readonly residentBytes: number }
+
+const ENTRY = fileURLToPath(new URL('service-process-entry.ts', import.meta.url))
+const LOG_LINES_MAX = 2_000
+
+/**
+ * Runs a service in a process of its own, so that it can be killed and started again over the same storage and port.
+ * The child ends with this process, whatever happens to it. Throws when the first start fails.
+ */
+export async function startServiceProcess(options: ServiceOptions): Promise<ServiceProcess> {
+  const port = options.http?.port ?? (await findFreePort())
+  const settings: ServiceOptions = { ...options, http: { ...options.http, port } }
+  const log: string[] = []
+  let child: ChildProcess | undefined
+
+  const start = async (): Promise<void> => {
+    if (child !== undefined) throw new Error('Cannot start the service: it is running')
+    const started = fork(ENTRY, [], {
+      execArgv: ['--conditions=@headwater/source', '--enable-source-maps'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    child = started
+    keepLines(started, log)
+    started.once('exit', (code, signal) => {
+      log.push(`--- exit: ${signal ?? code}`)
+      if (child === started) child = undefined
+    })
+    started.send(settings)
+    const report = await Promise.race([
+      once(started, 'message').then(([message]) => message as ServiceReport),
+      once(started, 'exit').then((): ServiceReport => failed(`it ended at once:\n${log.slice(-20).join('\n')}`)),
+    ])
+    if (report.kind === 'failed') {
+      await end(started, 'SIGKILL')
+      throw Object.assign(new Error(`Cannot start the service: ${report.message}`), { code: report.code })
+    }
+  }
+
+  const endWith = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {
+    if (child === undefined) throw new Error(`Cannot send ${signal} to the service: it is not running`)
+    return end(child, signal)
+  }
+
+  await start()
+  return {
+    url: `http://127.0.0.1:${port}`,
+    pid: () => child?.pid,
+    start,
+    kill: async () => void (await endWith('SIGKILL')),
+    stop: () => endWith('SIGTERM'),
+    readUsage: () => readUsage(child),
+    readLog: () => log,
+    [Symbol.asyncDispose]: async () => {
+      if (child !== undefined) await end(child, 'SIGKILL')
+    },
+  }
+}
+
+/** A port that was free a moment ago. Somebody else may take it; tests live with that. */
+export async function findFreePort(): Promise<number> {
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const address = probe.address()
+  probe.close()
+  await once(probe, 'close')
+  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port')
+  return address.port
+}
+
+async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, 'exit')
+    child.kill(signal)
+    await exit
+  }
+  return child.exitCode
+}
+
+async function readUsage(child: ChildProcess | undefined): Promise<ProcessUsage> {
+  if (child === undefined) throw new Error('Cannot read the usage of the service: it is not running')
+  const answer = once(child, 'message')
+  child.send('usage')
+  const [usage] = await answer
+  return usage as ProcessUsage
+}
+
+function keepLines(child: ChildProcess, log: string[]): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = ''
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      log.push(...lines)
+      if (log.length > LOG_LINES_MAX) log.splice(0, log.length - LOG_LINES_MAX)
+    })
+  }
+}
+
+function failed(message: string): ServiceReport {
+  return { kind: 'failed', code: undefined, message }
+}
