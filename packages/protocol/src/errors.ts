@@ -18,6 +18,24 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'A setting of the service is missing, misspelt or out of range. The message names each one.',
   },
+  'connection-closed': {
+    status: 503,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The local database was closed, or its worker ended, while a statement was waiting. Nothing half-written is kept; run it again.',
+  },
+  'database-in-use': {
+    status: 423,
+    wireCode: 'PSYNC_S2001',
+    retry: 'after-operator',
+    help: 'Another tab or window of this browser has the local database open. Use that one, or close it and reload this page.',
+  },
+  'storage-busy': {
+    status: 503,
+    wireCode: 'PSYNC_S2001',
+    retry: 'after-operator',
+    help: 'The browser still keeps the file handles of the local database for another page. Close other tabs of the site and reload.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorEntry = {
