@@ -1,0 +1,69 @@
+import { OP_ID_ZERO, toBucketName, toChecksum, toOpId, type Line, type Operation } from '@headwater/protocol'
+import { describe, expect, test } from 'vitest'
+import { openOfficialDatabase } from './official-database.ts'
+import { startScriptedService } from './scripted-service.ts'
+
+const BUCKET = toBucketName('lists')
+
+describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (format) => {
+  test('takes any operation checksums, as long as they add up', async () => {
+    // No hash of anything: the sum 4294967295 + 5 also wraps around 2^32.
+    const operations = [put(1, 'L1', 4_294_967_295, 'Groceries'), put(2, 'L2', 5, 'Garden')]
+    await using service = await startScriptedService(format, () => [checkpoint(2, 4), data(operations), complete(2)])
+    await using official = await openOfficialDatabase(format)
+
+    await official.connect(connectorTo(service.url))
+
+    await official.expectRows('SELECT id, name FROM lists ORDER BY id', [
+      { id: 'L1', name: 'Groceries' },
+      { id: 'L2', name: 'Garden' },
+    ])
+    expect(service.requests).toHaveLength(1)
+  })
+
+  test('shows nothing of a bucket whose sum is wrong, and asks for it again from the start', async () => {
+    const wrong = [checkpoint(1, 8), data([put(1, 'L1', 7, 'Wrong')]), complete(1)]
+    const right = [checkpoint(1, 7), data([put(1, 'L1', 7, 'Right')]), complete(1)]
+    await using service = await startScriptedService(format, (_, index) => (index === 0 ? wrong : right))
+    await using official = await openOfficialDatabase(format)
+
+    await official.connect(connectorTo(service.url))
+
+    await official.expectRows('SELECT id, name FROM lists', [{ id: 'L1', name: 'Right' }])
+    expect(service.requests.map(({ buckets }) => buckets)).toEqual([[], []])
+  })
+})
+
+function connectorTo(endpoint: string): Parameters<Awaited<ReturnType<typeof openOfficialDatabase>>['connect']>[0] {
+  return {
+    fetchCredentials: () => Promise.resolve({ endpoint, token: 'any' }),
+    uploadData: () => Promise.resolve(),
+  }
+}
+
+function checkpoint(lastOpId: number, sum: number): Line {
+  const entry = { bucket: BUCKET, checksum: toChecksum(sum), count: lastOpId, priority: 3 }
+  return {
+    kind: 'checkpoint',
+    checkpoint: {
+      lastOpId: toOpId(BigInt(lastOpId)),
+      writeCheckpoint: undefined,
+      buckets: [{ ...entry, subscriptions: [{ kind: 'default', stream: 0 }] }],
+      streams: [{ name: 'lists', isDefault: true, errors: [] }],
+    },
+  }
+}
+
+function data(operations: readonly Operation[]): Line {
+  const nextAfter = operations.at(-1)?.opId ?? OP_ID_ZERO
+  return { kind: 'data', batch: { bucket: BUCKET, after: OP_ID_ZERO, nextAfter, hasMore: false, operations } }
+}
+
+function put(opId: number, id: string, checksum: number, name: string): Operation {
+  const row = { type: 'lists', id, subkey: id, data: JSON.stringify({ id, name, owner_id: 'ann' }) }
+  return { kind: 'put', opId: toOpId(BigInt(opId)), checksum: toChecksum(checksum), ...row }
+}
+
+function complete(lastOpId: number): Line {
+  return { kind: 'checkpoint-complete', lastOpId: toOpId(BigInt(lastOpId)) }
+}

@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  decodeSyncRequest,
+  encodeDataLine,
+  encodeLine,
+  encodeOperation,
+  type Line,
+  type LineFormat,
+  type SyncRequest,
+} from '@headwater/protocol'
+
+/** A service that answers stream number n with the lines of `script(request, n)` and then keeps the stream open. */
+export type ScriptedService = AsyncDisposable & { readonly url: string; readonly requests: readonly SyncRequest[] }
+
+export async function startScriptedService(
+  format: LineFormat,
+  script: (request: SyncRequest, index: number) => readonly Line[],
+): Promise<ScriptedService> {
+  const requests: SyncRequest[] = []
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = Buffer.concat(await request.toArray()).toString()
+    const decoded = decodeSyncRequest(JSON.parse(body))
+    requests.push(decoded)
+    const type = format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
+    response.writeHead(200, { 'content-type': type })
+    for (const line of script(decoded, requests.length - 1)) {
+      for (const piece of encode(line, format)) response.write(piece)
+    }
+  }
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      response.writeHead(500).end(String(error))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+function encode(line: Line, format: LineFormat): readonly Uint8Array[] {
+  if (line.kind !== 'data') return [encodeLine(line, format)]
+  const { operations, ...header } = line.batch
+  const encoded = operations.map((operation) => encodeOperation(operation, format))
+  const comma = Buffer.from(',')
+  const pieces =
+    format === 'bson' ? encoded : encoded.flatMap((bytes, index) => (index === 0 ? [bytes] : [comma, bytes]))
+  const body = { body: Buffer.concat(pieces), lengths: encoded.map(({ length }) => length), count: encoded.length }
+  return encodeDataLine(header, body, format)
+}
