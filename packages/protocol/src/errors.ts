@@ -74,7 +74,7 @@ export const ERROR_TABLE = {
   },
   'bad-wal-message': {
     status: 500,
-    wireCode: 'PSYNC_S1301',
+    wireCode: 'PSYNC_S1120',
     retry: 'backoff',
     help: 'A message of the replication stream could not be decoded. Headwater reads it again after reconnecting; report it if it stays.',
   },
@@ -152,19 +152,19 @@ export const ERROR_TABLE = {
   },
   'source-auth-failed': {
     status: 503,
-    wireCode: 'PSYNC_S1303',
+    wireCode: 'PSYNC_S1120',
     retry: 'after-operator',
     help: 'The source database refused the user or the password. Correct them in the connection URL.',
   },
   'source-database-missing': {
     status: 503,
-    wireCode: 'PSYNC_S1303',
+    wireCode: 'PSYNC_S1120',
     retry: 'after-operator',
     help: 'The database named in the connection URL does not exist on the server. Create it or correct the URL.',
   },
   'source-failed': {
     status: 503,
-    wireCode: 'PSYNC_S1301',
+    wireCode: 'PSYNC_S1120',
     retry: 'backoff',
     help: 'The source database answered with an error that Headwater did not expect. It keeps trying; the message has the words of Postgres.',
   },
@@ -176,13 +176,13 @@ export const ERROR_TABLE = {
   },
   'source-tls-failed': {
     status: 503,
-    wireCode: 'PSYNC_S1302',
+    wireCode: 'PSYNC_S1104',
     retry: 'after-operator',
     help: 'A TLS connection to the source database could not be made as sslmode asks. The message says which setting to change.',
   },
   'source-unreachable': {
     status: 503,
-    wireCode: 'PSYNC_S1301',
+    wireCode: 'PSYNC_S1120',
     retry: 'backoff',
     help: 'The source database did not answer. Headwater keeps trying; clients keep what they have.',
   },
