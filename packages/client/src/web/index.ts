@@ -1,0 +1,2 @@
+export { createWebDriver } from './driver.ts'
+export type { WebDriverOptions } from './driver.ts'
