@@ -90,6 +90,18 @@ export const ERROR_TABLE = {
     retry: 'after-operator',
     help: 'Another tab or window of this browser has the local database open. Use that one, or close it and reload this page.',
   },
+  'embedded-postgres-failed': {
+    status: 500,
+    wireCode: 'PSYNC_S3201',
+    retry: 'never',
+    help: 'The Postgres that comes with the command line could not be started. The message says why; a database of your own, named with --database-url, always works.',
+  },
+  internal: {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'Something failed that should not have. The log line `request-failed` has the cause and the stack; please report it.',
+  },
   'jwks-address': {
     status: 503,
     wireCode: 'PSYNC_S2203',

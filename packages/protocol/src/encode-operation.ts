@@ -1,0 +1,71 @@
+import { BsonWriter } from './bson-writer.ts'
+import { escapeLineEnds } from './ndjson.ts'
+import type { Operation } from './operation.ts'
+
+/**
+ * `ndjson`: an operation's data is a string. `ndjson-nested`: data is nested JSON, for clients from before 2024.
+ * `bson`: a document, data is a string.
+ */
+export type OperationFormat = 'ndjson' | 'ndjson-nested' | 'bson'
+
+const utf8 = new TextEncoder()
+
+/** Room for a usual row; grows once for larger ones and stays. */
+const scratch = new BsonWriter(16_384)
+
+/** One operation as it stands inside a data line, without the comma or array key that separates it from the next. */
+export function encodeOperation(operation: Operation, format: OperationFormat): Uint8Array {
+  if (format === 'bson') {
+    writeBson(scratch, operation)
+    return scratch.toBytes()
+  }
+  return utf8.encode(formatOperation(operation, format))
+}
+
+/** The text of `encodeOperation`, for who puts many into one buffer. */
+export function formatOperation(operation: Operation, format: 'ndjson' | 'ndjson-nested'): string {
+  const isNested = format === 'ndjson-nested'
+  const { opId, checksum } = operation
+  switch (operation.kind) {
+    case 'put': {
+      const { type, id, subkey, data } = operation
+      const dataJson = isNested ? onOneLine(data) : JSON.stringify(data)
+      return escapeLineEnds(
+        `{"op_id":"${opId}","op":"PUT","object_type":${JSON.stringify(type)},"object_id":${JSON.stringify(id)},"checksum":${checksum},"subkey":${JSON.stringify(subkey)},"data":${dataJson}}`,
+      )
+    }
+    case 'remove': {
+      const { type, id, subkey } = operation
+      return escapeLineEnds(
+        `{"op_id":"${opId}","op":"REMOVE","object_type":${JSON.stringify(type)},"object_id":${JSON.stringify(id)},"checksum":${checksum},"subkey":${JSON.stringify(subkey)}${isNested ? ',"data":null' : ''}}`,
+      )
+    }
+    case 'move':
+    case 'clear':
+      return `{"op_id":"${opId}","op":"${WIRE_NAMES[operation.kind]}","checksum":${checksum}${isNested ? ',"data":null' : ''}}`
+  }
+}
+
+const WIRE_NAMES = { put: 'PUT', remove: 'REMOVE', move: 'MOVE', clear: 'CLEAR' } as const satisfies Record<
+  Operation['kind'],
+  string
+>
+
+/** Line feeds in JSON stand between tokens only, where a space means the same. */
+function onOneLine(json: string): string {
+  return json.replaceAll(/[\n\r]/g, ' ')
+}
+
+function writeBson(writer: BsonWriter, operation: Operation): void {
+  writer.begin()
+  writer.string('op_id', operation.opId.toString())
+  writer.string('op', WIRE_NAMES[operation.kind])
+  if (operation.kind === 'put' || operation.kind === 'remove') {
+    writer.string('object_type', operation.type)
+    writer.string('object_id', operation.id)
+  }
+  writer.number('checksum', operation.checksum)
+  if (operation.kind === 'put' || operation.kind === 'remove') writer.string('subkey', operation.subkey)
+  if (operation.kind === 'put') writer.string('data', operation.data)
+  writer.end()
+}
