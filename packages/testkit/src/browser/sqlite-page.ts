@@ -1,5 +1,5 @@
 /** The page of the driver's browser tests: gives them the driver, and a way to end its worker as a crash would. */
-import { createWebDriver } from '@headwater/client/web'
+import { createWebDriver, type SqliteConnection } from '@headwater/client/web'
 
 declare global {
   var sqlitePage: typeof page
@@ -8,8 +8,30 @@ declare global {
 const workers: Worker[] = []
 const warnings: string[] = []
 
+type ErrorFields = {
+  readonly name: string
+  readonly message: string
+  readonly code?: unknown
+  readonly resultCode?: unknown
+}
+
 const page = {
   warnings,
+  /** For tests that use one connection in several steps. */
+  connection: undefined as SqliteConnection | undefined,
+  run: async (sql: string) => {
+    if (page.connection === undefined) throw new Error('Cannot run SQL: set `connection` first')
+    return await page.connection.run(sql)
+  },
+  /** What a promise was rejected with, as plain values that can leave the page. */
+  errorOf: async (promise: Promise<unknown>): Promise<ErrorFields> => {
+    try {
+      await promise
+    } catch (error) {
+      if (error instanceof Error) return Object.assign({}, error, { name: error.name, message: error.message })
+    }
+    throw new Error('Expected an error, and there was none')
+  },
   openDriver: (dbFilename: string) =>
     createWebDriver({
       dbFilename,
