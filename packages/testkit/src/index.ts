@@ -1,5 +1,7 @@
 export { startFaultProxy } from './fault-proxy.ts'
 export type { Fault, FaultProxy } from './fault-proxy.ts'
+export { createManualClock } from './manual-clock.ts'
+export type { ManualClock } from './manual-clock.ts'
 export { compareRows, formatDifference, indexRows, openOracle } from './oracle.ts'
 export type { Difference, Oracle, OracleQuery, OracleRow, OracleValue, TableRows } from './oracle.ts'
 export { readSeeds, seededRandom } from './random.ts'
