@@ -54,6 +54,18 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'An op id is a decimal number between 0 and 9223372036854775807, sent as a string.',
   },
+  'bad-plan': {
+    status: 503,
+    wireCode: 'PSYNC_S2302',
+    retry: 'after-operator',
+    help: 'The compiled sync config in storage was made by another version of Headwater. Deploy the config again.',
+  },
+  'bad-preview-input': {
+    status: 400,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The data or the request given to `headwater preview` is not in the form that docs/reference/sync-config.md describes.',
+  },
   'bad-request': {
     status: 400,
     wireCode: 'PSYNC_S2001',
