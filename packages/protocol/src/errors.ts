@@ -36,6 +36,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'A BSON document cannot be read. A proxy that changes or cuts bodies is the usual reason.',
   },
+  'bad-endpoint': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The address of the service must be http(s), without a slash at its end.',
+  },
   'bad-line': {
     status: 400,
     wireCode: 'PSYNC_S2001',
@@ -84,11 +90,29 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The connection URL of the source database cannot be read. It looks like postgres://user:password@host:5432/database?sslmode=verify-full.',
   },
+  'bad-sync-options': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'An option of connect() or subscribe() is out of range. The message names it.',
+  },
   'bad-wal-message': {
     status: 500,
     wireCode: 'PSYNC_S1120',
     retry: 'backoff',
     help: 'A message of the replication stream could not be decoded. Headwater reads it again after reconnecting; report it if it stays.',
+  },
+  'bad-write-checkpoint': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'A write checkpoint is a decimal number, given as a string.',
+  },
+  'checksum-mismatch': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'What was downloaded does not add up to what the service announced. The client downloads the named buckets again.',
   },
   'connection-closed': {
     status: 503,
@@ -101,6 +125,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2001',
     retry: 'after-operator',
     help: 'Another tab or window of this browser has the local database open. Use that one, or close it and reload this page.',
+  },
+  'database-missing': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The directory for the local database does not exist. Create it first.',
   },
   'embedded-postgres-failed': {
     status: 500,
@@ -132,6 +162,18 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'The key server that verifies tokens did not answer with a key set. Tokens stay valid and clients retry; check `auth.jwksUrls` and the key server.',
   },
+  'layout-unknown': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The local database file was written by a newer version or by another client. Update, or use a new file name.',
+  },
+  'lock-timeout': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'Another lock or transaction held the connection for too long; often one that waits for itself.',
+  },
   'no-sync-config': {
     status: 500,
     wireCode: 'PSYNC_S2302',
@@ -144,17 +186,47 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The service has no such path. Check the endpoint URL of the client, and that a proxy in front strips its prefix.',
   },
+  'not-signed-in': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The app has no credentials for the service. Sign in; the client tries again by itself.',
+  },
   'port-in-use': {
     status: 500,
     wireCode: 'PSYNC_S3201',
     retry: 'after-operator',
     help: 'Another process listens on the address. Stop it, or choose another port with `--port` or `http.port`.',
   },
+  'read-only': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'A statement that writes was run on a connection for reading. Use execute() or writeTransaction().',
+  },
   'request-too-large': {
     status: 413,
     wireCode: 'PSYNC_S2001',
     retry: 'never',
     help: 'The body of the request is larger than the service reads. A client with a very long list of buckets should be granted fewer.',
+  },
+  'result-empty': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'A query that must find a row found none. Use getOptional() where that is no error.',
+  },
+  'schema-busy': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The schema cannot change while the client syncs. Disconnect first.',
+  },
+  'schema-invalid': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The schema given to the client has a name that is not allowed, or names something twice. The message says which.',
   },
   'shutting-down': {
     status: 503,
@@ -234,6 +306,18 @@ export const ERROR_TABLE = {
     retry: 'after-operator',
     help: 'Another Headwater process uses the directory `storage.path`. Stop it, or give this one another directory.',
   },
+  'sync-interrupted': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The connection to the service broke. The client reconnects by itself.',
+  },
+  'sync-refused': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The service refused the sync request. The message has its answer; the client tries again.',
+  },
   'too-many-buckets': {
     status: 500,
     wireCode: 'PSYNC_S2305',
@@ -246,6 +330,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'As many streams are open as the service allows. Raise `limits.connectionsMax` or add another process.',
   },
+  'transaction-ended': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'A statement came after commit() or rollback() of its transaction. Start a new one.',
+  },
   'truncated-stream': {
     status: 503,
     wireCode: 'PSYNC_S2001',
@@ -257,6 +347,18 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2004',
     retry: 'never',
     help: 'The body of a request is neither JSON nor plain text. Send `Content-Type: application/json`.',
+  },
+  'upload-refused': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The backend did not accept the upload. Nothing is lost; the client tries again.',
+  },
+  'upload-stalled': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'uploadData() returned without completing what it was given. Call complete() on the batch or transaction.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

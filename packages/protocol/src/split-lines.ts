@@ -97,8 +97,11 @@ class Pieces {
 
   /** Everything kept, then `last`; nothing is kept afterwards. */
   concat(last: Uint8Array): Uint8Array {
-    if (this.length === 0) return last
     this.#grow(last.length)
+    if (this.#pieces.length === 0) {
+      this.length = 0
+      return last
+    }
     const whole = new Uint8Array(this.length)
     let at = 0
     for (const piece of [...this.#pieces, last]) {

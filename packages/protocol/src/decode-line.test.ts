@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { decodeBsonLine, decodeLine } from './decode-line.ts'
+import { encodeLine } from './encode-line.ts'
+import { encodeOperation } from './encode-operation.ts'
+import { toChecksum } from './checksum.ts'
+import { toOpId } from './op-id.ts'
+import { toBucketName } from './operation.ts'
+
+describe('a line', () => {
+  test('of a kind this version does not know is told apart, not refused', () => {
+    expect(decodeLine('{"stream_end":{"reason":"shutdown"}}')).toEqual({ kind: 'unknown', wireKind: 'stream_end' })
+  })
+
+  test('may leave out what old services do not send: priorities, subscriptions, streams', () => {
+    const line = decodeLine('{"checkpoint":{"last_op_id":"3","buckets":[{"bucket":"a","checksum":5}],"future":1}}')
+    expect(line).toEqual({
+      kind: 'checkpoint',
+      checkpoint: {
+        lastOpId: 3n,
+        writeCheckpoint: undefined,
+        buckets: [{ bucket: 'a', checksum: 5, count: 0, priority: 3, subscriptions: [] }],
+        streams: [],
+      },
+    })
+  })
+
+  test('may have sums signed or unsigned', () => {
+    const sumOf = (checksum: number): unknown =>
+      decodeLine(
+        `{"data":{"bucket":"a","after":"0","has_more":false,"data":[{"op_id":"1","op":"CLEAR","checksum":${checksum}}],"next_after":"1"}}`,
+      )
+    expect(sumOf(-1)).toEqual(sumOf(4294967295))
+  })
+
+  test.each([
+    ['not JSON', '{"data"'],
+    ['not an object', '[]'],
+    ['without a key', '{}'],
+    ['with two keys', '{"token_expires_in":1,"data":{}}'],
+    ['a checkpoint without buckets', '{"checkpoint":{"last_op_id":"1"}}'],
+    ['a diff without removed buckets', '{"checkpoint_diff":{"last_op_id":"1","updated_buckets":[]}}'],
+    ['a sum with a fraction', '{"checkpoint":{"last_op_id":"1","buckets":[{"bucket":"a","checksum":1.5}]}}'],
+    ['an operation of an unknown kind', '{"data":{"bucket":"a","data":[{"op_id":"1","op":"JUMP","checksum":1}]}}'],
+  ])('that is malformed is refused: %s', (_case, text) => {
+    expect(() => decodeLine(text)).toThrow(expect.objectContaining({ code: 'bad-line' }))
+  })
+
+  test('with a reason that is neither default nor sub is refused', () => {
+    const bucket = '{"bucket":"a","checksum":1,"subscriptions":[{"other":0}]}'
+    expect(() => decodeLine(`{"checkpoint":{"last_op_id":"1","buckets":[${bucket}]}}`)).toThrow(
+      /subscriptions\[0\]\.sub/,
+    )
+  })
+})
+
+describe('characters that some readers take for the end of a line', () => {
+  const unusual = 'a\u0085b\u2028c\u2029d'
+
+  test('are escaped in names and messages of a checkpoint', () => {
+    const line = {
+      kind: 'checkpoint',
+      checkpoint: {
+        lastOpId: toOpId(1n),
+        writeCheckpoint: undefined,
+        buckets: [{ bucket: toBucketName(unusual), checksum: toChecksum(1), count: 1, priority: 3, subscriptions: [] }],
+        streams: [{ name: unusual, isDefault: true, errors: [{ subscription: 'default', message: unusual }] }],
+      },
+    } as const
+    const text = new TextDecoder().decode(encodeLine(line, 'ndjson'))
+    expect(text).not.toMatch(/[\u0085\u2028\u2029]/)
+    expect(decodeLine(text.trimEnd())).toEqual(line)
+    expect(decodeBsonLine(encodeLine(line, 'bson'))).toEqual(line)
+  })
+
+  test('are escaped in operations, in strings and in nested data, and decode to the same', () => {
+    const data = JSON.stringify({ id: '1', text: unusual })
+    const operation = {
+      kind: 'put',
+      opId: toOpId(1n),
+      checksum: toChecksum(1),
+      type: 'notes',
+      id: '1',
+      subkey: unusual,
+      data,
+    } as const
+    const quoted = new TextDecoder().decode(encodeOperation(operation, 'ndjson'))
+    const nested = new TextDecoder().decode(encodeOperation(operation, 'ndjson-nested'))
+    expect(quoted + nested).not.toMatch(/[\u0085\u2028\u2029]/)
+    expect(JSON.parse(quoted)).toMatchObject({ subkey: unusual, data })
+    expect(JSON.parse(nested)).toMatchObject({ data: JSON.parse(data) })
+  })
+
+  test('do not come into nested data as line feeds between tokens either', () => {
+    const operation = {
+      kind: 'put',
+      opId: toOpId(1n),
+      checksum: toChecksum(1),
+      type: 'notes',
+      id: '1',
+      subkey: '1',
+      data: '{\n"id":\r\n"1"}',
+    } as const
+    expect(new TextDecoder().decode(encodeOperation(operation, 'ndjson-nested'))).not.toMatch(/[\r\n]/)
+  })
+})
