@@ -1,0 +1,24 @@
+/** Time as the client sees it. Durations come from `monotonicMs`; `nowMs` is only for dates that are stored or shown. */
+export type Clock = {
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  readonly monotonicMs: () => number
+  /** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */
+  readonly wait: (delayMs: number, signal: AbortSignal) => Promise<void>
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  wait: (delayMs, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) return resolve()
+      const stop = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', stop)
+        resolve()
+      }
+      const timer = setTimeout(stop, delayMs)
+      signal.addEventListener('abort', stop, { once: true })
+    }),
+}

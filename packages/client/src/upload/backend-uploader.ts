@@ -1,0 +1,135 @@
+import { HeadwaterError } from '@headwater/protocol'
+import type { UploadSource } from '../connector.ts'
+import type { CrudEntryJson, CrudTransaction } from './crud.ts'
+
+/** A local transaction that the backend refused, with the reason for each bad entry. It is off the queue. */
+export type RejectedTransaction = {
+  readonly transaction: CrudTransaction
+  readonly entries: readonly { readonly opId: number; readonly code: string; readonly message: string }[]
+}
+
+export type UploaderOptions = {
+  /** Where the upload handler of the app's backend is mounted. */
+  readonly url: string
+  /** Headers for each request, for example a token. */
+  readonly headers?: () => Promise<Record<string, string>> | Record<string, string>
+  /** Short for an `authorization: Bearer …` header. */
+  readonly fetchToken?: () => Promise<string> | string
+  /** Told once for each refused transaction. The service's rows then replace the local ones. */
+  readonly onRejected?: (rejected: RejectedTransaction) => void
+  readonly fetch?: typeof fetch
+  /** Entries sent in one request, unless one transaction has more. */
+  readonly entriesMax?: number
+}
+
+/** Enough to hide the round trip, small enough for any body limit. */
+const ENTRIES_MAX = 1000
+
+type UploadResult = {
+  readonly tx_id: number
+  readonly status: 'applied' | 'replayed' | 'rejected'
+  readonly entries?: readonly { readonly op_id: number; readonly code: string; readonly message: string }[]
+}
+
+/**
+ * Makes the `uploadData` of a connector for a backend built with `@headwater/backend`. Refused transactions leave the
+ * queue as applied ones do, so that one bad write never blocks those behind it.
+ */
+export function createUploader(options: UploaderOptions): (database: UploadSource) => Promise<void> {
+  const send = options.fetch ?? ((...args) => fetch(...args))
+  return async (database) => {
+    const transactions = await readTransactions(database, options.entriesMax ?? ENTRIES_MAX)
+    if (transactions.length === 0) return
+    const response = await send(options.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(await readHeaders(options)) },
+      body: JSON.stringify({
+        client_id: await database.getClientId(),
+        transactions: transactions.map(encodeTransaction),
+      }),
+    })
+    if (!response.ok) throw await refusal(options.url, response)
+    await settle(transactions, readResults(options.url, await response.json()), options)
+  }
+}
+
+async function readTransactions(database: UploadSource, entriesMax: number): Promise<CrudTransaction[]> {
+  const transactions: CrudTransaction[] = []
+  let entries = 0
+  for await (const transaction of database.getCrudTransactions()) {
+    if (entries > 0 && entries + transaction.crud.length > entriesMax) break
+    transactions.push(transaction)
+    entries += transaction.crud.length
+  }
+  return transactions
+}
+
+async function readHeaders(options: UploaderOptions): Promise<Record<string, string>> {
+  const headers = (await options.headers?.()) ?? {}
+  if (options.fetchToken === undefined) return headers
+  return { ...headers, authorization: `Bearer ${await options.fetchToken()}` }
+}
+
+/** An entry that was queued outside of any transaction stands alone; its position is as good a number as any. */
+function numberOf({ transactionId, crud }: CrudTransaction): number {
+  return transactionId ?? crud[0]?.clientId ?? 0
+}
+
+function encodeTransaction(transaction: CrudTransaction): { tx_id: number; crud: CrudEntryJson[] } {
+  return { tx_id: numberOf(transaction), crud: transaction.crud.map((entry) => entry.toJSON()) }
+}
+
+/** Takes off the queue everything up to the first transaction without a result; the rest is sent again. */
+async function settle(
+  transactions: readonly CrudTransaction[],
+  results: ReadonlyMap<number, UploadResult>,
+  options: UploaderOptions,
+): Promise<void> {
+  let settled: CrudTransaction | undefined
+  const rejected: RejectedTransaction[] = []
+  for (const transaction of transactions) {
+    const result = results.get(numberOf(transaction))
+    if (result === undefined) break
+    settled = transaction
+    if (result.status !== 'rejected') continue
+    const entries = (result.entries ?? []).map(({ op_id, code, message }) => ({ opId: op_id, code, message }))
+    rejected.push({ transaction, entries })
+  }
+  if (settled === undefined) {
+    throw new HeadwaterError(
+      'upload-refused',
+      `Cannot upload to ${options.url}: the answer has no result for transaction ${transactions[0] && numberOf(transactions[0])}`,
+    )
+  }
+  await settled.complete()
+  for (const each of rejected) options.onRejected?.(each)
+}
+
+async function refusal(url: string, response: Response): Promise<HeadwaterError> {
+  const body = (await response.text()).slice(0, 500)
+  return new HeadwaterError(
+    'upload-refused',
+    `Cannot upload to ${url}: the backend answered ${response.status} ${body}`,
+  )
+}
+
+const STATUSES: ReadonlySet<unknown> = new Set(['applied', 'replayed', 'rejected'])
+
+function readResults(url: string, body: unknown): ReadonlyMap<number, UploadResult> {
+  const results = typeof body === 'object' && body !== null && 'results' in body ? body.results : undefined
+  if (!Array.isArray(results) || !results.every(isResult)) {
+    throw new HeadwaterError('upload-refused', `Cannot upload to ${url}: the answer is not {"results": [...]}`)
+  }
+  return new Map(results.map((result) => [result.tx_id, result]))
+}
+
+function isResult(value: unknown): value is UploadResult {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'tx_id' in value &&
+    typeof value.tx_id === 'number' &&
+    'status' in value &&
+    STATUSES.has(value.status)
+  )
+}
