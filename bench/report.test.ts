@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { exponents, formatTable, isWithinBudget, type Figure } from './report.ts'
+import { exponents, formatTable, isWithinBudget, percentile, type Figure } from './report.ts'
 
 test('a budget may bound the ratio to the limit, the figure itself and its CPU time', () => {
   const figure = (value: number, cpuMicros = 1): Figure => ({
@@ -38,4 +38,12 @@ test('the table says what was missed', () => {
   const table = formatTable([{ scenario: 'latency', figure }])
 
   expect(table.split('\n').at(-1)).toMatch(/latency +\| slow +\| 80 ms .*≤ 40 ms \| NO/)
+})
+
+test('a percentile is a value that was measured', () => {
+  const values = Array.from({ length: 100 }, (_, index) => 100 - index)
+
+  expect(percentile(values, 0.5)).toBe(50)
+  expect(percentile(values, 0.99)).toBe(99)
+  expect(percentile([7], 0.99)).toBe(7)
 })

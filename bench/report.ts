@@ -53,6 +53,14 @@ export function exponents(figures: readonly Figure[]): ReadonlyMap<string, numbe
   return found
 }
 
+/** The value that this share of all values (0 … 1) does not exceed. Throws when there are none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const found = sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]
+  if (found === undefined) throw new RangeError('Cannot take a percentile of nothing')
+  return found
+}
+
 const HEADER = ['scenario', 'figure', 'measured', 'limit', 'ratio', 'budget', 'within', 'CPU µs each', 'verified']
 
 /** A Markdown table, so that it can be pasted where the figures are kept. */

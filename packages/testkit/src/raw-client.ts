@@ -91,7 +91,7 @@ export async function openStream(connection: RawConnection): Promise<IncomingMes
     headers: { authorization: `Token ${token}`, accept: ACCEPT[format], 'content-type': 'application/json' },
     ...(signal === undefined ? {} : { signal }),
   })
-  sending.once('response', resolve).once('error', reject)
+  sending.once('response', resolve).on('error', reject)
   sending.end(JSON.stringify(encodeSyncRequest({ ...DEFAULT_REQUEST, ...request })))
   const response = await promise
   if (response.statusCode !== 200) {

@@ -1,0 +1,53 @@
+/**
+ * Runs the benchmarks: `npm run bench` for all, `npm run bench -- streaming latency` for some, `--quick` for sizes that
+ * only show that they work. Exit status 1 when a scenario failed its own verification; a missed budget is only shown.
+ */
+import { cpus, loadavg, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { exponents, formatTable, type Figure } from './report.ts'
+import type { Scenario } from './scenario.ts'
+
+const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
+  limits: async () => (await import('./scenarios/limits.ts')).scenario,
+  streaming: async () => (await import('./scenarios/streaming.ts')).scenario,
+  snapshot: async () => (await import('./scenarios/snapshot.ts')).scenario,
+  serving: async () => (await import('./scenarios/serving.ts')).scenario,
+  latency: async () => (await import('./scenarios/latency.ts')).scenario,
+  'fan-out': async () => (await import('./scenarios/fan-out.ts')).scenario,
+  'client-first-sync': async () => (await import('./scenarios/client-first-sync.ts')).scenario,
+}
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean' } } })
+const unknown = positionals.filter((name) => SCENARIOS[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`Cannot run ${unknown.join(', ')}: the scenarios are ${Object.keys(SCENARIOS).join(', ')}`)
+  process.exit(1)
+}
+
+console.log(describeMachine())
+const found: { scenario: string; figure: Figure }[] = []
+for (const [name, load] of Object.entries(SCENARIOS)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue
+  try {
+    const scenario = await load()
+    for await (const figure of scenario.run({ isQuick: values.quick === true })) {
+      found.push({ scenario: name, figure })
+      console.log(`${name}: ${figure.name}: ${figure.value.toPrecision(4)} ${figure.unit}`)
+    }
+  } catch (error) {
+    console.error(`${name} failed, so its figures do not count:`, error)
+    process.exitCode = 1
+  }
+}
+console.log(`\n${formatTable(found)}`)
+for (const [series, exponent] of exponents(found.map(({ figure }) => figure))) {
+  console.log(`${series}: time grows with size to the power of ${exponent.toFixed(2)}`)
+}
+
+function describeMachine(): string {
+  const processors = cpus()
+  const gibibytes = (totalmem() / 2 ** 30).toFixed(0)
+  const load = (loadavg()[0] ?? 0).toFixed(1)
+  const model = processors[0]?.model ?? 'unknown processor'
+  return `${processors.length} × ${model}, ${gibibytes} GiB, Node ${process.version}, ${process.platform}, load ${load}`
+}

@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { issueToken } from '@headwater/backend'
+import { startServiceProcess, type ServiceProcess } from '@headwater/testkit'
+import { startEmbeddedPostgres } from 'headwater/embedded-postgres'
+import { Client } from 'pg'
+
+/** A database of its own in a real Postgres, and services over it. What a scenario plays on. */
+export type Stage = AsyncDisposable & {
+  readonly url: string
+  readonly sql: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>
+  /** On an empty storage folder. Ends with the stage. */
+  readonly startService: (syncConfig: string) => Promise<ServiceProcess>
+  readonly token: (userId: string) => Promise<string>
+}
+
+const SECRET = 'a secret for benchmarks, long enough for HS256'
+const AUDIENCE = 'headwater-bench'
+
+/**
+ * Durable, as a production source would be. No time-out of the sender: scenarios stop the service for a while
+ * (SIGSTOP) to let work pile up.
+ */
+const SETTINGS = {
+  fsync: 'on',
+  full_page_writes: 'on',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '1h',
+  shared_buffers: '512MB',
+  wal_sender_timeout: '0',
+  max_connections: '200',
+}
+
+export async function openStage(schema: string): Promise<Stage> {
+  await using opening = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-bench-'))
+  opening.defer(() => rm(folder, { recursive: true, force: true }))
+  const postgres = opening.use(await startEmbeddedPostgres({ settings: SETTINGS, database: 'bench' }))
+  const client = new Client({ connectionString: postgres.url })
+  await client.connect()
+  opening.defer(() => client.end())
+  await client.query(schema)
+  await client.query('CREATE PUBLICATION headwater FOR ALL TABLES')
+
+  const opened = opening.move()
+  let services = 0
+  return {
+    url: postgres.url,
+    sql: async (text, values) => {
+      const { rows } = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values])
+      return rows
+    },
+    startService: async (syncConfig) => {
+      services++
+      const service = await startServiceProcess({
+        source: { url: postgres.url, slot: `headwater_${services}` },
+        storage: { path: join(folder, `storage-${services}`) },
+        syncConfig: { content: syncConfig },
+        auth: { secret: SECRET, audience: [AUDIENCE] },
+        log: { level: 'warn' },
+      })
+      return opened.use(service)
+    },
+    token: (userId) => issueToken({ secret: SECRET, userId, audience: AUDIENCE, ttlSeconds: 3_600 }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
