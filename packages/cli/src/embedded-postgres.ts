@@ -56,6 +56,7 @@ const THROW_AWAY_SETTINGS = { fsync: 'off', full_page_writes: 'off' }
  * this process however that ends. Runs as `nobody` when we are root.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
+  if (options.port !== undefined) await refuseTakenPort(options.port)
   const givenDir = options.dataDir === undefined ? undefined : resolve(options.dataDir)
   const account = await chooseAccount(givenDir)
   const binaries = await prepareBinaries(account)
@@ -86,17 +87,19 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions = {
   }
 }
 
+async function refuseTakenPort(port: number): Promise<void> {
+  if (await isPortFree(port)) return
+  throw new HeadwaterError(
+    'port-in-use',
+    `Cannot start Postgres on 127.0.0.1:${port}: another program listens there. Stop it, or choose another port.`,
+  )
+}
+
 async function startOnPort(
   options: ServerOptions,
   given: number | undefined,
   last: number | undefined,
 ): Promise<{ server: ServerProcess; port: number }> {
-  if (given !== undefined && !(await isPortFree(given))) {
-    throw new HeadwaterError(
-      'port-in-use',
-      `Cannot start Postgres on 127.0.0.1:${given}: another program listens there. Stop it, or choose another port.`,
-    )
-  }
   for (let tries = 1; ; tries += 1) {
     const port = given ?? (last !== undefined && (await isPortFree(last)) ? last : await findFreePort())
     try {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 import type { EmbeddedPostgres, EmbeddedPostgresOptions } from 'headwater/embedded-postgres'
 import { startEmbeddedPostgres } from 'headwater/embedded-postgres'
-import pg from 'pg'
+import { Client } from 'pg'
 
 export type TestPostgres = EmbeddedPostgres
 
@@ -34,7 +34,7 @@ export async function createTestDatabase(cluster: { readonly url: string }): Pro
   })
   const url = new URL(cluster.url)
   url.pathname = `/${name}`
-  const client = new pg.Client({ connectionString: url.href })
+  const client = new Client({ connectionString: url.href })
   // A server that a test stops closes this connection; the next statement says so.
   client.on('error', () => {})
   await client.connect()
@@ -64,15 +64,15 @@ SELECT pg_drop_replication_slot(slot_name)
 FROM pg_replication_slots
 WHERE database = $1`
 
-async function dropDatabase(admin: pg.Client, name: string): Promise<void> {
+async function dropDatabase(admin: Client, name: string): Promise<void> {
   // A slot keeps its database from being dropped, FORCE or not.
   await admin.query(END_SLOT_READERS, [name])
   await admin.query(DROP_SLOTS, [name])
   await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
 }
 
-async function runAsAdmin(url: string, run: (admin: pg.Client) => Promise<void>): Promise<void> {
-  const admin = new pg.Client({ connectionString: url })
+async function runAsAdmin(url: string, run: (admin: Client) => Promise<void>): Promise<void> {
+  const admin = new Client({ connectionString: url })
   await admin.connect()
   try {
     await run(admin)
