@@ -19,6 +19,11 @@ export interface SqliteConnection {
   readonly runBatch: (sql: string, sets: readonly (readonly SqliteValue[])[]) => Promise<{ readonly changes: number }>
   /** Several statements in one text, without parameters. */
   readonly exec: (script: string) => Promise<void>
+  /**
+   * Only of connections that open the file anew by themselves, after a worker died or a page came back: takes what must
+   * then run before any other statement, since temporary tables and settings are gone.
+   */
+  readonly whenReopened?: (prepare: (connection: SqliteConnection) => Promise<void>) => void
   readonly close: () => Promise<void>
 }
 

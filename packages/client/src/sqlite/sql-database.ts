@@ -31,6 +31,7 @@ export class SqlDatabase {
     const writer = await this.#driver.open('writer')
     this.#open.push(writer)
     await prepare(writer)
+    writer.whenReopened?.(prepare)
     this.#writers.add(writer)
   }
 

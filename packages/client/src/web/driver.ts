@@ -47,6 +47,7 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
   let link: Promise<WorkerLink> | undefined
   let isTransactionLost = false
   let isClosed = false
+  let prepare: (connection: SqliteConnection) => Promise<void> = async () => {}
 
   const connect = async (): Promise<WorkerLink> => {
     const opened = await openWorkerLink(startWorker, dbFilename, cacheSizeKb)
@@ -55,6 +56,7 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
       link = undefined
       isTransactionLost = opened.inTransaction()
     })
+    await prepare(connectionOver(opened))
     return opened
   }
 
@@ -73,8 +75,7 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
     if (fate === 'refuse') throw connectionClosed(dbFilename, 'its worker ended within this transaction')
     isTransactionLost = false
     if (fate === 'already-rolled-back') return NOTHING
-    const answer = await current.send(request)
-    return answer.kind === 'done' ? answer.result : NOTHING
+    return await resultOf(current, request)
   }
 
   /** The page may be going for good: give the file to whoever comes next, now. */
@@ -91,10 +92,9 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
   }
 
   return {
-    run: (sql, parameters = []) => runStatement(sql, { kind: 'run', sql, parameters }),
-    runBatch: (sql, sets) => runStatement(sql, { kind: 'run-batch', sql, sets }),
-    exec: async (script) => {
-      await runStatement(script, { kind: 'exec', script })
+    ...statements(runStatement),
+    whenReopened: (again) => {
+      prepare = again
     },
     close: async () => {
       if (isClosed) return
@@ -103,6 +103,28 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
       await (await link)?.send({ kind: 'close' })
     },
   }
+}
+
+type RunStatement = (sql: string, request: Unnumbered<Statement>) => Promise<StatementResult>
+
+function statements(runStatement: RunStatement): Pick<SqliteConnection, 'run' | 'runBatch' | 'exec'> {
+  return {
+    run: (sql, parameters = []) => runStatement(sql, { kind: 'run', sql, parameters }),
+    runBatch: (sql, sets) => runStatement(sql, { kind: 'run-batch', sql, sets }),
+    exec: async (script) => {
+      await runStatement(script, { kind: 'exec', script })
+    },
+  }
+}
+
+async function resultOf(link: WorkerLink, request: Unnumbered<Statement>): Promise<StatementResult> {
+  const answer = await link.send(request)
+  return answer.kind === 'done' ? answer.result : NOTHING
+}
+
+/** A connection to one worker, for what has to run before that worker is anybody else's. */
+function connectionOver(link: WorkerLink): SqliteConnection {
+  return { ...statements((_, request) => resultOf(link, request)), close: async () => {} }
 }
 
 function startBundledWorker(): Worker {

@@ -1,3 +1,5 @@
+export * from '../index.ts'
+export { HeadwaterDatabase } from './database.ts'
+export type { WebDatabaseOptions } from './database.ts'
 export { createWebDriver } from './driver.ts'
 export type { WebDriverOptions } from './driver.ts'
-export type { SqliteConnection, SqliteDriver, SqliteValue, StatementResult } from '../sqlite/driver.ts'
