@@ -1,0 +1,134 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+
+/** Every metric, by its name in Prometheus. Names end in their unit. `docs/reference/metrics.md` is checked against it. */
+export const METRIC_TABLE = {
+  headwater_http_requests_total: {
+    kind: 'counter',
+    help: 'Requests answered, by route and status. A sync stream counts when it ends.',
+    labels: ['route', 'status'],
+  },
+  headwater_replication_batch_seconds: {
+    kind: 'histogram',
+    help: 'Time from the arrival of a batch of changes until it is durable.',
+    labels: [],
+  },
+  headwater_replication_lag_bytes: {
+    kind: 'gauge',
+    help: 'Log of the source that is written but not replicated yet.',
+    labels: [],
+  },
+  headwater_replication_operations_total: {
+    kind: 'counter',
+    help: 'Operations appended to buckets.',
+    labels: [],
+  },
+  headwater_replication_reconnects_total: {
+    kind: 'counter',
+    help: 'Times that the connection to the source was lost and opened again.',
+    labels: [],
+  },
+  headwater_replication_rows_total: {
+    kind: 'counter',
+    help: 'Changed rows read from the log of the source.',
+    labels: [],
+  },
+  headwater_replication_transactions_total: {
+    kind: 'counter',
+    help: 'Transactions read from the log of the source.',
+    labels: [],
+  },
+  headwater_snapshot_rows_total: {
+    kind: 'counter',
+    help: 'Rows read by first copies of tables.',
+    labels: [],
+  },
+  headwater_storage_append_seconds: {
+    kind: 'histogram',
+    help: 'Time that one append to bucket storage takes, disk included.',
+    labels: [],
+  },
+  headwater_storage_size_bytes: {
+    kind: 'gauge',
+    help: 'Size of bucket storage on disk.',
+    labels: [],
+  },
+  headwater_sync_checkpoint_seconds: {
+    kind: 'histogram',
+    help: 'Time from a commit being shown until all its lines are handed to a connection that it concerns.',
+    labels: [],
+  },
+  headwater_sync_operations_sent_total: {
+    kind: 'counter',
+    help: 'Operations sent to clients.',
+    labels: [],
+  },
+  headwater_sync_sent_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of sync streams sent to clients, before compression.',
+    labels: [],
+  },
+  headwater_sync_streams_count: {
+    kind: 'gauge',
+    help: 'Sync streams that are open.',
+    labels: [],
+  },
+  headwater_tokens_refused_total: {
+    kind: 'counter',
+    help: 'Client tokens that were refused, by error code.',
+    labels: ['code'],
+  },
+  headwater_write_checkpoints_total: {
+    kind: 'counter',
+    help: 'Write checkpoints that clients asked for.',
+    labels: [],
+  },
+} as const satisfies Record<string, MetricEntry>
+
+export type MetricEntry = {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+type MetricTable = typeof METRIC_TABLE
+type NamesOf<Kind extends MetricEntry['kind']> = {
+  [Name in keyof MetricTable]: MetricTable[Name]['kind'] extends Kind ? Name : never
+}[keyof MetricTable]
+
+export type CounterName = NamesOf<'counter'>
+export type GaugeName = NamesOf<'gauge'>
+export type HistogramName = NamesOf<'histogram'>
+export type MetricLabels = Readonly<Record<string, string>>
+
+/** What the rooms of the service count. A value is a few hundred nanoseconds; call once a batch, not once a row. */
+export type Metrics = {
+  readonly add: (name: CounterName, by: number, labels?: MetricLabels) => void
+  readonly set: (name: GaugeName, value: number) => void
+  /** Raises (or lowers) a gauge. */
+  readonly change: (name: GaugeName, by: number) => void
+  readonly observe: (name: HistogramName, value: number) => void
+}
+
+/** 1 ms … 30 s, for everything that is timed. */
+const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Registers every metric in `registry`, which belongs to the caller; nothing global is touched. */
+export function createMetrics(registry: Registry): Metrics {
+  const registers = [registry]
+  const counters = new Map<string, Counter>()
+  const gauges = new Map<string, Gauge>()
+  const histograms = new Map<string, Histogram>()
+  const entries: [string, MetricEntry][] = Object.entries(METRIC_TABLE)
+  for (const [name, { kind, help, labels }] of entries) {
+    const settings = { name, help, labelNames: [...labels], registers }
+    if (kind === 'counter') counters.set(name, new Counter(settings))
+    else if (kind === 'gauge') gauges.set(name, new Gauge(settings))
+    else histograms.set(name, new Histogram({ ...settings, buckets: SECONDS_BUCKETS }))
+  }
+  return {
+    add: (name, by, labels = {}) => counters.get(name)?.inc(labels, by),
+    set: (name, value) => gauges.get(name)?.set(value),
+    change: (name, by) => gauges.get(name)?.inc(by),
+    observe: (name, value) => histograms.get(name)?.observe(value),
+  }
+}
