@@ -1,11 +1,11 @@
-import type { BucketName, Checksum, OpId } from '@headwater/protocol'
+import type { BucketName, Checksum, OperationFormat, OpId } from '@headwater/protocol'
 import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { CopyProgress, Delta, RowError, RowKey, RowStates, StoredCheckpoint } from './delta.ts'
 
 /** What the replicator needs of bucket storage. One writer at a time. */
 export interface ReplicationStorage {
-  /** Undefined when nothing was stored yet, or after `startGeneration` before the first append. */
+  /** Undefined before the first `startGeneration`. */
   readonly readResume: () => Promise<ResumePoint | undefined>
   /** Only rows that are known are in the answer. */
   readonly readRowStates: (keys: readonly RowKey[]) => Promise<RowStates>
@@ -42,6 +42,8 @@ export type ResumePoint = {
 
 /** What one append changed, for those who serve it. */
 export type Commit = {
+  /** Another number than before: everything that was served is gone (`startGeneration`). */
+  readonly generation: number
   /** The newest state that clients may see; unchanged when the delta was not to be shown. */
   readonly checkpoint: StoredCheckpoint | undefined
   /** Everything since the last shown commit, when this one is shown; else empty. */
@@ -49,6 +51,8 @@ export type Commit = {
   readonly lookups: ReadonlySet<LookupKey>
   /** By key. */
   readonly writeCheckpoints: ReadonlyMap<string, bigint>
+  /** Too much changed to be named: the sets and the map are empty, and everything counts as touched. */
+  readonly touchesAll: boolean
 }
 
 /** What the streaming side needs of bucket storage. Many readers, no writer. */
@@ -73,8 +77,7 @@ export type Head = { readonly generation: number; readonly plan: Plan; readonly 
 
 export type BucketSum = { readonly checksum: Checksum; readonly count: number }
 
-/** `ndjson`: op data is a string; `ndjson-nested`: op data is nested JSON (old clients); `bson`: elements of a BSON array. */
-export type OperationFormat = 'ndjson' | 'ndjson-nested' | 'bson'
+export type { OperationFormat }
 
 export type BucketRead = {
   readonly bucket: BucketName

@@ -1,0 +1,161 @@
+import { strict as assert } from 'node:assert'
+import { type BucketName, type OpId, toChecksum, toOpId } from '@headwater/protocol'
+import type { BucketRead, BucketSum, EncodedOperations } from '../storage.ts'
+import { type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
+import type { ChunkReader } from './chunk-table.ts'
+import { countUpTo, type Run } from './run.ts'
+import { countEndingUpTo, type Tail } from './tail.ts'
+import { type EncodedRun, Transcoder } from './transcode.ts'
+
+/** Part of a run, in the format that is asked for. */
+type Piece = { readonly encoded: EncodedRun; readonly run: Run; readonly from: number; readonly to: number }
+
+/** A stored run and the name it has in caches. */
+type NamedRun = { readonly run: Run; readonly key: string }
+
+/** Reads sums and operations of buckets, from chunks and the tail, at any op id. */
+export class BucketReader {
+  readonly #packed: PackedBuckets
+  readonly #chunks: ChunkReader
+  readonly #tail: Tail
+  readonly #transcoder = new Transcoder()
+
+  constructor(packed: PackedBuckets, chunks: ChunkReader, tail: Tail) {
+    this.#packed = packed
+    this.#chunks = chunks
+    this.#tail = tail
+  }
+
+  readSum(name: BucketName, upTo: OpId): BucketSum {
+    const bucket = this.#packed.find(name)
+    const { count, sum } = bucket === undefined ? TOTALS_ZERO : this.#totalsAt(bucket, Number(upTo))
+    return { checksum: toChecksum(sum), count }
+  }
+
+  /** See `SyncStorage.readBucket`. */
+  read(read: BucketRead): EncodedOperations {
+    const pieces: Piece[] = []
+    const upTo = Number(read.upTo)
+    let position = Number(read.after)
+    let operationsLeft = read.operationsMax
+    let bytesLeft = read.bytesMax
+    let hasMore = false
+    for (const { run, key } of this.#runsAfter(read.bucket, position, upTo)) {
+      const first = countUpTo(run.index, position)
+      const end = countUpTo(run.index, upTo)
+      if (first === end) continue
+      if (operationsLeft <= 0 || bytesLeft <= 0) {
+        hasMore = true
+        break
+      }
+      const encoded = this.#transcoder.encode(run, key, read.format)
+      const to = fitting(encoded.ends, {
+        from: first,
+        to: end,
+        operationsLeft,
+        bytesLeft,
+        isFirst: pieces.length === 0,
+      })
+      if (to > first) pieces.push({ encoded, run, from: first, to })
+      if (to < end) {
+        hasMore = true
+        break
+      }
+      operationsLeft -= to - first
+      bytesLeft -= (encoded.ends[to - 1] ?? 0) - startOf(encoded.ends, first)
+      position = run.lastOp
+    }
+    return join(pieces, read, hasMore)
+  }
+
+  forgetCached(): void {
+    this.#transcoder.forgetCached()
+  }
+
+  #totalsAt(bucket: Totals & { readonly id: number }, upTo: number): Totals {
+    const segments = this.#tail.segmentsOf(bucket.id)
+    const whole = countEndingUpTo(segments, upTo)
+    const next = segments[whole]
+    const before = segments[whole - 1]?.after
+    if (next !== undefined && next.firstOp <= upTo) {
+      return addPart(before ?? bucket, this.#tail.readSegment(next), upTo)
+    }
+    if (before !== undefined) return before
+    if (bucket.opId <= upTo) return bucket
+    const chunk = this.#chunks.findEndingAfter(bucket.id, upTo)
+    assert(chunk !== undefined, `Bucket ${bucket.id} is packed up to ${bucket.opId}, but has no chunk after ${upTo}`)
+    return chunk.firstOp > upTo ? chunk.before : addPart(chunk.before, this.#chunks.read(chunk), upTo)
+  }
+
+  /** Runs that have operations with `after` < id ≤ `upTo`, in order. */
+  *#runsAfter(name: BucketName, after: number, upTo: number): Generator<NamedRun> {
+    const bucket = this.#packed.find(name)
+    if (bucket === undefined) return
+    let position = after
+    while (position < bucket.opId) {
+      const chunk = this.#chunks.findEndingAfter(bucket.id, position)
+      if (chunk === undefined || chunk.firstOp > upTo) break
+      yield { run: this.#chunks.read(chunk), key: `chunk ${chunk.id}` }
+      position = chunk.lastOp
+    }
+    const segments = this.#tail.segmentsOf(bucket.id)
+    for (let n = countEndingUpTo(segments, position); n < segments.length; n++) {
+      const segment = segments[n]
+      if (segment === undefined || segment.firstOp > upTo) return
+      yield { run: this.#tail.readSegment(segment), key: `tail ${segment.seq} ${segment.offset}` }
+    }
+  }
+}
+
+function addPart(before: Totals, run: Run, upTo: number): Totals {
+  const count = countUpTo(run.index, upTo)
+  const sum = count === 0 ? 0 : (run.index.sums[count - 1] ?? 0)
+  return { opId: upTo, count: before.count + count, sum: (before.sum + sum) >>> 0 }
+}
+
+function startOf(ends: Uint32Array, operation: number): number {
+  return operation === 0 ? 0 : (ends[operation - 1] ?? 0)
+}
+
+type Room = {
+  readonly from: number
+  readonly to: number
+  readonly operationsLeft: number
+  readonly bytesLeft: number
+  /** Nothing was taken yet: one operation is taken however large it is. */
+  readonly isFirst: boolean
+}
+
+/** Up to which operation (excluded) the limits reach. */
+function fitting(ends: Uint32Array, room: Room): number {
+  const { from, isFirst, bytesLeft } = room
+  const last = Math.min(room.to, from + room.operationsLeft)
+  const start = startOf(ends, from)
+  let to = last
+  while (to > from && (ends[to - 1] ?? 0) - start > bytesLeft) to--
+  return to === from && isFirst ? from + 1 : to
+}
+
+function join(pieces: readonly Piece[], read: BucketRead, hasMore: boolean): EncodedOperations {
+  const isBson = read.format === 'bson'
+  const bodies: Uint8Array[] = []
+  const lengths: number[] = []
+  let count = 0
+  let nextAfter = read.after
+  let isSuperseded = false
+  for (const { encoded, run, from, to } of pieces) {
+    bodies.push(encoded.payload.subarray(startOf(encoded.ends, from), encoded.ends[to - 1]))
+    count += to - from
+    nextAfter = toOpId(BigInt(run.index.opIds[to - 1] ?? 0))
+    for (let n = from; n < to; n++) {
+      if (isBson) lengths.push((encoded.ends[n] ?? 0) - startOf(encoded.ends, n))
+      if (run.index.targets !== undefined && (run.index.targets[n] ?? 0) > Number(read.upTo)) isSuperseded = true
+    }
+  }
+  const body = bodies.length === 1 ? (bodies[0] ?? EMPTY) : Buffer.concat(bodies)
+  // Each operation is stored with a comma behind it; the last one goes.
+  const joined = isBson || body.length === 0 ? body : body.subarray(0, -1)
+  return { body: joined, lengths, count, nextAfter, hasMore, isSuperseded }
+}
+
+const EMPTY = new Uint8Array(0)

@@ -1,0 +1,108 @@
+import { strict as assert } from 'node:assert'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { type BucketName, toBucketName } from '@headwater/protocol'
+import { LruCache } from './lru-cache.ts'
+
+/** Totals of a bucket up to `opId`. */
+export type Totals = { readonly opId: number; readonly count: number; readonly sum: number }
+
+export const TOTALS_ZERO: Totals = { opId: 0, count: 0, sum: 0 }
+
+/** What is packed of a bucket. */
+export type PackedBucket = Totals & { readonly id: number }
+
+/** Names remembered in each direction. */
+const NAMES_MAX = 50_000
+
+/** The writer's view of the table `bucket`: numbers for names, and totals. */
+export class BucketTable {
+  readonly #ids = new LruCache<BucketName, number>(NAMES_MAX)
+  readonly #names = new LruCache<number, BucketName>(NAMES_MAX)
+  readonly #findId: StatementSync
+  readonly #findName: StatementSync
+  readonly #insert: StatementSync
+  readonly #findPacked: StatementSync
+  readonly #updatePacked: StatementSync
+
+  constructor(writer: DatabaseSync) {
+    this.#findId = writer.prepare('SELECT id FROM bucket WHERE name = ?')
+    this.#findName = writer.prepare('SELECT name FROM bucket WHERE id = ?')
+    this.#insert = writer.prepare(
+      'INSERT INTO bucket (name, packed_op, packed_count, packed_sum) VALUES (?, 0, 0, 0) RETURNING id',
+    )
+    this.#findPacked = writer.prepare('SELECT packed_op, packed_count, packed_sum FROM bucket WHERE id = ?')
+    this.#updatePacked = writer.prepare(
+      'UPDATE bucket SET packed_op = ?, packed_count = ?, packed_sum = ? WHERE id = ?',
+    )
+  }
+
+  /** The number of a bucket, a new one if the name is new. */
+  readonly idOf = (name: BucketName): number => {
+    const known = this.#ids.find(name)
+    if (known !== undefined) return known
+    const id = Number((this.#findId.get(name) ?? this.#insert.get(name))?.['id'])
+    this.#remember(id, name)
+    return id
+  }
+
+  readonly nameOf = (id: number): BucketName => {
+    const known = this.#names.find(id)
+    if (known !== undefined) return known
+    const row = this.#findName.get(id)
+    assert(row !== undefined, `Bucket ${id} is named in storage but not in the table of buckets`)
+    const name = toBucketName(String(row['name']))
+    this.#remember(id, name)
+    return name
+  }
+
+  packedTotals(id: number): Totals {
+    const row = this.#findPacked.get(id)
+    assert(row !== undefined, `Bucket ${id} has operations but is not in the table of buckets`)
+    return { opId: Number(row['packed_op']), count: Number(row['packed_count']), sum: Number(row['packed_sum']) }
+  }
+
+  writePackedTotals(id: number, totals: Totals): void {
+    this.#updatePacked.run(totals.opId, totals.count, totals.sum, id)
+  }
+
+  /** After a rollback: numbers that were given to new names are not theirs any more. */
+  forgetCached(): void {
+    this.#ids.clear()
+    this.#names.clear()
+  }
+
+  #remember(id: number, name: BucketName): void {
+    this.#ids.keep(name, id, 1)
+    this.#names.keep(id, name, 1)
+  }
+}
+
+/** The readers' view: only what is committed. */
+export class PackedBuckets {
+  readonly #known = new LruCache<BucketName, PackedBucket>(NAMES_MAX)
+  readonly #find: StatementSync
+
+  constructor(reader: DatabaseSync) {
+    this.#find = reader.prepare('SELECT id, packed_op, packed_count, packed_sum FROM bucket WHERE name = ?')
+  }
+
+  find(name: BucketName): PackedBucket | undefined {
+    const known = this.#known.find(name)
+    if (known !== undefined) return known
+    const row = this.#find.get(name)
+    if (row === undefined) return undefined
+    const bucket = {
+      id: Number(row['id']),
+      opId: Number(row['packed_op']),
+      count: Number(row['packed_count']),
+      sum: Number(row['packed_sum']),
+    }
+    this.#known.keep(name, bucket, 1)
+    return bucket
+  }
+
+  /** To be called when packed totals were committed. */
+  forgetCached(): void {
+    this.#known.clear()
+  }
+}

@@ -1,0 +1,192 @@
+import { strict as assert } from 'node:assert'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import type { Totals } from './bucket-table.ts'
+import { LruCache } from './lru-cache.ts'
+import { type Run, RunBuilder, readRun } from './run.ts'
+
+/** A chunk is what one data line carries at most, so that serving it is one copy. */
+export const CHUNK_OPERATIONS_MAX = 1000
+export const CHUNK_BYTES_MAX = 262_144
+
+/** Runs smaller than this are stored as they are: the frame of zstd would eat what it saves. */
+const COMPRESS_BYTES_MIN = 256
+
+/** Level 1 takes 0.7 µs an operation of 380 bytes and leaves about a fifth; higher levels cost more and save nothing. */
+const ZSTD_LEVEL = 1
+
+/** Decompressed chunks kept for the next reader. */
+const CACHE_BYTES_MAX = 33_554_432
+
+const RAW = 0
+const ZSTD = 1
+
+export type Chunk = {
+  readonly id: number
+  readonly firstOp: number
+  readonly lastOp: number
+  readonly count: number
+  readonly bytes: number
+  /** Of the bucket before this chunk; `opId` is 0 when that is not known here. */
+  readonly before: Totals
+}
+
+/** The writer's side of the table `chunk`. */
+export class ChunkWriter {
+  readonly #builder = new RunBuilder()
+  readonly #findLast: StatementSync
+  readonly #readBody: StatementSync
+  readonly #insert: StatementSync
+  readonly #delete: StatementSync
+  readonly #maxId: StatementSync
+  /** Ids are never used twice in one process, so that caches may trust them. */
+  #nextId = 0
+
+  constructor(writer: DatabaseSync) {
+    this.#findLast = writer.prepare(
+      `SELECT id, first_op, last_op, count, cum_count, cum_sum, bytes
+       FROM chunk WHERE bucket = ?
+       ORDER BY last_op DESC LIMIT 1`,
+    )
+    this.#readBody = writer.prepare('SELECT body FROM chunk WHERE id = ?')
+    this.#insert = writer.prepare(
+      `INSERT INTO chunk (id, bucket, first_op, last_op, count, cum_count, cum_sum, bytes, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
+    this.#delete = writer.prepare('DELETE FROM chunk WHERE id = ?')
+    this.#maxId = writer.prepare('SELECT MAX(id) AS id FROM chunk')
+  }
+
+  load(): void {
+    this.#nextId = Math.max(this.#nextId, Number(this.#maxId.get()?.['id'] ?? 0) + 1)
+  }
+
+  /**
+   * Puts runs behind the packed operations of a bucket, whose totals are `packed`, and returns the new totals.
+   * Small chunks at the end are taken up while they are less than twice as large as what follows them: a bucket that
+   * grows by single operations then has a logarithmic number of chunks, and each operation is rewritten as often.
+   */
+  append(bucket: number, packed: Totals, runs: readonly Run[]): Totals {
+    const all = [...runs]
+    let before = packed
+    let bytes = runs.reduce((sum, run) => sum + run.payload.length, 0)
+    let count = runs.reduce((sum, run) => sum + run.count, 0)
+    for (;;) {
+      const last = before.count === 0 ? undefined : this.#lastOf(bucket)
+      if (last === undefined || last.bytes >= 2 * bytes) break
+      if (last.bytes + bytes > CHUNK_BYTES_MAX || last.count + count > CHUNK_OPERATIONS_MAX) break
+      all.unshift(readChunkBody(this.#readBody.get(last.id)?.['body']))
+      this.#delete.run(last.id)
+      before = last.before
+      bytes += last.bytes
+      count += last.count
+    }
+    let totals = before
+    for (const run of all) totals = this.#addRun(bucket, totals, run)
+    return this.#flush(bucket, totals)
+  }
+
+  #addRun(bucket: number, totals: Totals, run: Run): Totals {
+    const builder = this.#builder
+    const { ends } = run.index
+    let written = totals
+    let from = 0
+    while (from < run.count) {
+      const start = from === 0 ? 0 : (ends[from - 1] ?? 0)
+      const room = CHUNK_BYTES_MAX - builder.payloadBytes
+      let to = from
+      while (to < run.count && builder.count + (to - from) < CHUNK_OPERATIONS_MAX && (ends[to] ?? 0) - start <= room)
+        to++
+      // An operation that fits into no chunk gets one of its own.
+      if (to === from && builder.count === 0) to++
+      if (to > from) builder.addFrom(run, from, to)
+      if (to < run.count) written = this.#flush(bucket, written)
+      from = to
+    }
+    return written
+  }
+
+  #flush(bucket: number, totals: Totals): Totals {
+    if (this.#builder.count === 0) return totals
+    const bytes = this.#builder.finish(bucket)
+    const run = readRun(bytes, 0)
+    const { firstOp, lastOp, count, sum } = run
+    this.#insert.run(
+      this.#nextId,
+      bucket,
+      firstOp,
+      lastOp,
+      count,
+      totals.count,
+      totals.sum,
+      bytes.length,
+      toChunkBody(bytes),
+    )
+    this.#nextId += 1
+    return { opId: lastOp, count: totals.count + count, sum: (totals.sum + sum) >>> 0 }
+  }
+
+  #lastOf(bucket: number): Chunk | undefined {
+    const row = this.#findLast.get(bucket)
+    return row === undefined ? undefined : toChunk(row)
+  }
+}
+
+/** The readers' side. */
+export class ChunkReader {
+  readonly #cache = new LruCache<number, Run>(CACHE_BYTES_MAX)
+  readonly #findEndingAfter: StatementSync
+  readonly #readBody: StatementSync
+
+  constructor(reader: DatabaseSync) {
+    this.#findEndingAfter = reader.prepare(
+      `SELECT id, first_op, last_op, count, cum_count, cum_sum, bytes
+       FROM chunk WHERE bucket = ? AND last_op > ?
+       ORDER BY last_op LIMIT 1`,
+    )
+    this.#readBody = reader.prepare('SELECT body FROM chunk WHERE id = ?')
+  }
+
+  /** The first chunk of the bucket that ends after `opId`. */
+  findEndingAfter(bucket: number, opId: number): Chunk | undefined {
+    const row = this.#findEndingAfter.get(bucket, opId)
+    return row === undefined ? undefined : toChunk(row)
+  }
+
+  read(chunk: Chunk): Run {
+    const known = this.#cache.find(chunk.id)
+    if (known !== undefined) return known
+    const run = readChunkBody(this.#readBody.get(chunk.id)?.['body'])
+    this.#cache.keep(chunk.id, run, chunk.bytes)
+    return run
+  }
+
+  forgetCached(): void {
+    this.#cache.clear()
+  }
+}
+
+function toChunk(row: Record<string, unknown>): Chunk {
+  return {
+    id: Number(row['id']),
+    firstOp: Number(row['first_op']),
+    lastOp: Number(row['last_op']),
+    count: Number(row['count']),
+    bytes: Number(row['bytes']),
+    before: { opId: 0, count: Number(row['cum_count']), sum: Number(row['cum_sum']) },
+  }
+}
+
+function toChunkBody(run: Uint8Array): Uint8Array {
+  if (run.length >= COMPRESS_BYTES_MIN) {
+    const compressed = zstdCompressSync(run, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } })
+    if (compressed.length < run.length) return Buffer.concat([Uint8Array.of(ZSTD), compressed])
+  }
+  return Buffer.concat([Uint8Array.of(RAW), run])
+}
+
+function readChunkBody(body: unknown): Run {
+  assert(body instanceof Uint8Array, 'A chunk is gone from storage')
+  const content = body.subarray(1)
+  return readRun(body[0] === ZSTD ? zstdDecompressSync(content) : content, 0)
+}

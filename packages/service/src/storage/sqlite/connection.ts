@@ -1,0 +1,82 @@
+import { DatabaseSync } from 'node:sqlite'
+import { HeadwaterError } from '@headwater/protocol'
+import { migrate } from './schema.ts'
+
+/** Pages of the writer held in memory. Row states are read and written at random, and gain most. */
+const WRITER_CACHE_KIB = 32_768
+
+const READER_CACHE_KIB = 4_096
+
+/** A log file larger than this is cut back after a checkpoint of SQLite. */
+const LOG_BYTES_KEPT = 67_108_864
+
+export type Connections = {
+  readonly writer: DatabaseSync
+  /** Sees what is committed, and nothing of a transaction that is still open on the writer. */
+  readonly reader: DatabaseSync
+}
+
+/** Opens the database file, creating and migrating it as needed. */
+export function openConnections(path: string): Connections {
+  const writer = new DatabaseSync(path)
+  try {
+    writer.exec(`
+      PRAGMA page_size = 8192;
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA cache_size = -${WRITER_CACHE_KIB};
+      PRAGMA journal_size_limit = ${LOG_BYTES_KEPT};
+      PRAGMA temp_store = MEMORY;
+    `)
+    migrate(writer)
+    const reader = new DatabaseSync(path, { readOnly: true })
+    reader.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY`)
+    return { writer, reader }
+  } catch (error) {
+    writer.close()
+    throw error
+  }
+}
+
+export function closeConnections({ writer, reader }: Connections): void {
+  reader.close()
+  if (writer.isTransaction) writer.exec('ROLLBACK')
+  writer.close()
+}
+
+/** Runs `body` in a transaction: all of it or nothing. */
+export function transact<Result>(database: DatabaseSync, body: () => Result): Result {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = body()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+const SQLITE_FULL = 13
+
+/** Primary result codes are in the low byte of the extended ones. */
+const PRIMARY_CODE = 0xff
+
+/** Errors of SQLite as ours; others as they are. `doing` completes "Cannot …". */
+export function translateSqliteError(error: unknown, doing: string): unknown {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error
+  if ((error.errcode & PRIMARY_CODE) === SQLITE_FULL) {
+    return new HeadwaterError(
+      'storage-full',
+      `Cannot ${doing}: the disk of the storage directory is full. Free some space; work goes on by itself, nothing is lost`,
+      { cause: error },
+    )
+  }
+  return new HeadwaterError(
+    'storage-failed',
+    `Cannot ${doing}: SQLite says "${error.message}" (code ${error.errcode})`,
+    {
+      cause: error,
+    },
+  )
+}

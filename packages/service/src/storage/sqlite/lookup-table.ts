@@ -1,0 +1,76 @@
+import { strict as assert } from 'node:assert'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { LookupKey, LookupOutputs } from '@headwater/sync-config'
+import type { LookupChange, StoredLookup } from '../delta.ts'
+
+/** The writer's side of the table `lookup`. */
+export class LookupWriter {
+  readonly #dropNew: StatementSync
+  readonly #close: StatementSync
+  readonly #open: StatementSync
+  readonly #clean: StatementSync
+
+  constructor(writer: DatabaseSync) {
+    this.#dropNew = writer.prepare('DELETE FROM lookup WHERE key = ? AND row = ? AND outputs = ? AND since_op = ?')
+    this.#close = writer.prepare(
+      'UPDATE lookup SET until_op = ? WHERE key = ? AND row = ? AND outputs = ? AND until_op IS NULL',
+    )
+    this.#open = writer.prepare(
+      `INSERT INTO lookup (key, row, outputs, since_op) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET until_op = NULL`,
+    )
+    this.#clean = writer.prepare('DELETE FROM lookup WHERE until_op <= ?')
+  }
+
+  /** Stores changes that hold from `opId` on; returns the keys whose entries are others now. */
+  write(changes: readonly LookupChange[], opId: number): Set<LookupKey> {
+    const touched = new Set<LookupKey>()
+    for (const { row, before, after } of changes) {
+      for (const lookup of before) {
+        if (contains(after, lookup)) continue
+        touched.add(lookup.key)
+        const dropped = this.#dropNew.run(lookup.key, row, lookup.outputs, opId)
+        if (dropped.changes === 0) this.#close.run(opId, lookup.key, row, lookup.outputs)
+      }
+      for (const lookup of after) {
+        if (contains(before, lookup)) continue
+        touched.add(lookup.key)
+        this.#open.run(lookup.key, row, lookup.outputs, opId)
+      }
+    }
+    return touched
+  }
+
+  /** Deletes entries that no checkpoint from `opId` on can see. */
+  clean(opId: number): void {
+    this.#clean.run(opId)
+  }
+}
+
+function contains(lookups: readonly StoredLookup[], wanted: StoredLookup): boolean {
+  return lookups.some(({ key, outputs }) => key === wanted.key && outputs === wanted.outputs)
+}
+
+/** The readers' side. */
+export class LookupReader {
+  readonly #find: StatementSync
+
+  constructor(reader: DatabaseSync) {
+    this.#find = reader.prepare(
+      `SELECT DISTINCT outputs FROM lookup
+       WHERE key = ? AND since_op <= ? AND (until_op IS NULL OR until_op > ?)
+       ORDER BY outputs`,
+    )
+    this.#find.setReturnArrays(true)
+  }
+
+  /** The entries of each key as they were at `opId`; several rows with equal outputs count as one. */
+  read(keys: readonly LookupKey[], opId: number): LookupOutputs[][] {
+    return keys.map((key) =>
+      this.#find.all(key, opId, opId).map((row: unknown) => {
+        assert(Array.isArray(row) && typeof row[0] === 'string')
+        return row[0] as LookupOutputs
+      }),
+    )
+  }
+}

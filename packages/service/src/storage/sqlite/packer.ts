@@ -1,0 +1,129 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { BucketTable } from './bucket-table.ts'
+import type { ChunkWriter } from './chunk-table.ts'
+import { transact, translateSqliteError } from './connection.ts'
+import type { Run } from './run.ts'
+import type { Tail } from './tail.ts'
+
+/** The tail is packed in the background from this size on: large enough that a bucket has several operations in it. */
+const PACK_FROM_BYTES = 33_554_432
+
+/** Above this, whoever appends packs first. Also bounds what is read at the start. */
+export const TAIL_BYTES_MAX = 67_108_864
+
+/** Tail rows cost memory each, however small they are. */
+const TAIL_ROWS_MAX = 65_536
+
+/** A step of the packer ends after this time: so long may it keep others waiting. */
+const STEP_MS = 4
+
+/** A tail that nothing was added to for so long is packed although it is small. */
+const IDLE_MS = 2_000
+
+/** A tail this small may stay. */
+const IDLE_BYTES_MIN = 262_144
+
+/** After a failed step, such as on a full disk. */
+const RETRY_MS = 5_000
+
+export type PackerParts = {
+  readonly writer: DatabaseSync
+  readonly tail: Tail
+  readonly buckets: BucketTable
+  readonly chunks: ChunkWriter
+  /** Called after a step was committed. */
+  readonly onPacked: () => void
+  /** Called after a step was rolled back. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** Moves operations from the tail, where they lie by commit, into chunks, where they lie by bucket. */
+export class Packer {
+  readonly #parts: PackerParts
+  #step: NodeJS.Immediate | undefined
+  #idle: NodeJS.Timeout | undefined
+  /** Steps go on until the tail is as small as this. */
+  #goalBytes = 0
+
+  constructor(parts: PackerParts) {
+    this.#parts = parts
+  }
+
+  get mustPackNow(): boolean {
+    const { tail } = this.#parts
+    return tail.bytes > TAIL_BYTES_MAX || tail.rowCount > TAIL_ROWS_MAX
+  }
+
+  /** To be called after each append: work begins when there is enough of it, or when nothing else is appended. */
+  wake(): void {
+    if (this.#step !== undefined) return
+    const { tail } = this.#parts
+    if (tail.bytes >= PACK_FROM_BYTES || tail.rowCount >= TAIL_ROWS_MAX / 2) {
+      this.#work(PACK_FROM_BYTES / 4)
+      return
+    }
+    this.#idle ??= setTimeout(() => {
+      this.#idle = undefined
+      if (tail.bytes >= IDLE_BYTES_MIN) this.#work(0)
+    }, IDLE_MS).unref()
+    this.#idle.refresh()
+  }
+
+  stop(): void {
+    clearTimeout(this.#idle)
+    clearImmediate(this.#step)
+  }
+
+  /** Packs one bucket, in the transaction that is open. `newer`: runs that follow what the tail has of it. */
+  packBucket(bucket: number, newer: readonly Run[] = []): void {
+    const { tail, buckets, chunks } = this.#parts
+    const runs = tail.segmentsOf(bucket).map((segment) => tail.readSegment(segment))
+    const totals = chunks.append(bucket, buckets.packedTotals(bucket), [...runs, ...newer])
+    tail.drop(bucket)
+    buckets.writePackedTotals(bucket, totals)
+  }
+
+  /** Packs everything, in the transaction that is open. */
+  packAll(): void {
+    this.#packUntil(Infinity)
+  }
+
+  #work(goalBytes: number): void {
+    this.#goalBytes = goalBytes
+    this.#step = setImmediate(() => {
+      this.#step = undefined
+      this.#runStep()
+    })
+  }
+
+  #runStep(): void {
+    const { writer, tail, onPacked, onFailed } = this.#parts
+    // A transaction that comes in slices is open: the append that ends it wakes the packer again.
+    if (writer.isTransaction) return
+    try {
+      transact(writer, () => this.#packUntil(performance.now() + STEP_MS))
+    } catch (error) {
+      this.#idle ??= setTimeout(() => {
+        this.#idle = undefined
+        this.wake()
+      }, RETRY_MS).unref()
+      onFailed(translateSqliteError(error, 'pack stored operations'))
+      return
+    }
+    onPacked()
+    if (tail.bytes > this.#goalBytes) this.#work(this.#goalBytes)
+  }
+
+  #packUntil(deadlineMs: number): void {
+    const { tail } = this.#parts
+    for (;;) {
+      const buckets = tail.oldestBuckets()
+      if (buckets.length === 0) return
+      for (const bucket of buckets) {
+        if (tail.segmentsOf(bucket).length === 0) continue
+        this.packBucket(bucket)
+        if (performance.now() >= deadlineMs) return
+      }
+    }
+  }
+}

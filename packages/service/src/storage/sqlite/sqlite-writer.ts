@@ -1,0 +1,305 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { type BucketName, toOpId } from '@headwater/protocol'
+import type { Lsn } from '../../postgres/lsn.ts'
+import type { Delta } from '../delta.ts'
+import type { Commit, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
+import { BucketTable } from './bucket-table.ts'
+import { ByteWriter } from './bytes.ts'
+import { ChunkWriter } from './chunk-table.ts'
+import { Touched } from './commit-watch.ts'
+import { transact, translateSqliteError } from './connection.ts'
+import { CopyTable } from './copy-table.ts'
+import { encodeRuns, estimateBytes, groupByBucket } from './encode-operations.ts'
+import { LookupWriter } from './lookup-table.ts'
+import { ObjectTypeTable } from './object-type-table.ts'
+import { Packer } from './packer.ts'
+import { type Generation, type Position, PositionTable } from './position-table.ts'
+import { RowStateTable } from './row-state-table.ts'
+import { readRun, RunBuilder } from './run.ts'
+import { FORGET_REPLICATED } from './schema.ts'
+import type { StorageLog } from './sqlite-storage.ts'
+import { Tail } from './tail.ts'
+import { WriteCheckpointWriter } from './write-checkpoint-table.ts'
+
+/** A bucket that gets so much in one commit is packed at once: nothing is gained by writing it to the tail first. */
+const PACK_AT_ONCE_BYTES = 65_536
+
+/** A position that only skips transactions is written this often at most. */
+const SKIP_WRITE_MS = 1_000
+
+/** Lookup entries that no longer hold are kept for at least this long, for those who still read an older state. */
+const LOOKUPS_KEPT_MS = 60_000
+
+export type SqliteWriterParts = {
+  readonly database: DatabaseSync
+  readonly log: StorageLog
+  readonly onCommit: (commit: Commit) => void
+  /** Totals of packed buckets were committed. */
+  readonly onPacked: () => void
+  /** Something was undone, or everything is new: what was cached may be wrong. */
+  readonly onReloaded: () => void
+}
+
+/**
+ * The one writer of the storage. All of its work is synchronous, so nothing comes between the statements of a commit;
+ * only a transaction that comes in slices stays open between calls.
+ */
+export class SqliteWriter {
+  readonly tail: Tail
+  readonly rowStates: RowStateTable
+  readonly #parts: SqliteWriterParts
+  readonly #positions: PositionTable
+  readonly #buckets: BucketTable
+  readonly #types: ObjectTypeTable
+  readonly #chunks: ChunkWriter
+  readonly #lookups: LookupWriter
+  readonly #writeCheckpoints: WriteCheckpointWriter
+  readonly #copies: CopyTable
+  readonly #packer: Packer
+  readonly #builder = new RunBuilder()
+  readonly #body = new ByteWriter(65_536)
+  readonly #unshown = new Touched()
+  #generation: Generation | undefined
+  /** As stored. */
+  #position: Position
+  /** With the slices of the transaction that is open. */
+  #open: Position | undefined
+  /** Something was packed in the transaction that is open. */
+  #packedAny = false
+  #skippedTo: Lsn | undefined
+  #skipWrittenAtMs = 0
+  #lookupMark = { opId: 0, atMs: 0 }
+
+  constructor(parts: SqliteWriterParts) {
+    const { database } = parts
+    this.#parts = parts
+    this.#positions = new PositionTable(database)
+    this.#buckets = new BucketTable(database)
+    this.#types = new ObjectTypeTable(database)
+    this.#chunks = new ChunkWriter(database)
+    this.tail = new Tail(database, (bucket) => this.#buckets.packedTotals(bucket))
+    this.rowStates = new RowStateTable(database, { buckets: this.#buckets, types: this.#types })
+    this.#lookups = new LookupWriter(database)
+    this.#writeCheckpoints = new WriteCheckpointWriter(database)
+    this.#copies = new CopyTable(database)
+    this.#packer = new Packer({
+      writer: database,
+      tail: this.tail,
+      buckets: this.#buckets,
+      chunks: this.#chunks,
+      onPacked: parts.onPacked,
+      onFailed: (error) => {
+        this.#reload()
+        parts.log.warn('storage-pack-failed', { error })
+      },
+    })
+    this.#position = this.#positions.read()
+    this.#load()
+    this.#packer.wake()
+  }
+
+  get head(): Head | undefined {
+    if (this.#generation === undefined || this.#position.shown === undefined) return undefined
+    const { number, origin } = this.#generation
+    return { generation: number, plan: origin.plan, checkpoint: this.#position.shown }
+  }
+
+  readResume(): ResumePoint | undefined {
+    if (this.#generation === undefined) return undefined
+    const { number, origin } = this.#generation
+    return { generation: number, origin, resume: this.#position.resume, copies: this.#copies.read() }
+  }
+
+  readFigures(): Omit<StorageFigures, 'buckets' | 'bytes'> {
+    return {
+      generation: this.#generation?.number ?? 0,
+      checkpoint: this.#position.shown,
+      operations: this.#position.operationCount,
+      copies: this.#copies.read(),
+      rowErrors: this.#copies.readErrors(),
+    }
+  }
+
+  append(delta: Delta): Commit {
+    const { database, onCommit } = this.#parts
+    const { resume } = this.#position
+    if (delta.resume !== undefined && resume !== undefined && delta.resume <= resume) {
+      this.rollback()
+      return this.#nothingChanged()
+    }
+    try {
+      this.#makeRoom(delta)
+      if (!database.isTransaction) database.exec('BEGIN IMMEDIATE')
+      const position = this.#store(delta, this.#open ?? this.#position)
+      if (delta.resume === undefined) {
+        this.#open = position
+        return this.#nothingChanged()
+      }
+      const commit = this.#commit(delta, delta.resume, position)
+      if (delta.show) onCommit(commit)
+      return commit
+    } catch (error) {
+      this.#undo()
+      throw translateSqliteError(error, 'store replicated changes')
+    }
+  }
+
+  rollback(): void {
+    if (this.#parts.database.isTransaction) this.#undo()
+  }
+
+  skipTo(resume: Lsn): Lsn {
+    const stored = this.#position.resume
+    if (stored !== undefined && resume <= (this.#skippedTo ?? stored)) return stored
+    this.#skippedTo = resume
+    const isDue = stored === undefined || performance.now() - this.#skipWrittenAtMs >= SKIP_WRITE_MS
+    if (!isDue || this.#parts.database.isTransaction) return stored ?? resume
+    this.#writeSkipped()
+    return this.#position.resume ?? resume
+  }
+
+  startGeneration(origin: GenerationOrigin): number {
+    const { database, onCommit } = this.#parts
+    this.rollback()
+    const number = (this.#generation?.number ?? 0) + 1
+    try {
+      transact(database, () => {
+        database.exec(FORGET_REPLICATED)
+        this.#positions.insertGeneration({ number, origin })
+      })
+    } catch (error) {
+      throw translateSqliteError(error, 'start a new generation')
+    } finally {
+      this.#reload()
+    }
+    onCommit({ ...this.#nothingChanged(), touchesAll: true })
+    return number
+  }
+
+  close(): void {
+    this.#packer.stop()
+    this.rollback()
+    if (this.#skippedTo !== undefined) this.#writeSkipped()
+  }
+
+  /** Before a transaction begins, so that what is packed in it is only its own. */
+  #makeRoom(delta: Delta): void {
+    if (this.#parts.database.isTransaction) return
+    const isSlice = delta.resume === undefined
+    if (!isSlice && !this.#packer.mustPackNow) return
+    transact(this.#parts.database, () => this.#packer.packAll())
+    this.#parts.onPacked()
+  }
+
+  /** Everything but the position, in the transaction that is open; returns the position it leads to. */
+  #store(delta: Delta, before: Position): Position {
+    const buckets = this.#storeOperations(delta, before.headOp)
+    const operations = delta.operations.length
+    // Lookups are read as of an op id, so a change of them takes one even where no operation does.
+    const opIds = operations === 0 && delta.lookups.length > 0 ? 1 : operations
+    const headOp = before.headOp + opIds
+    const lookups = this.#lookups.write(delta.lookups, headOp)
+    this.rowStates.write(delta.rowStates)
+    this.#writeCheckpoints.write(delta.writeCheckpoints)
+    this.#copies.write(delta.copies)
+    this.#copies.writeErrors(delta.rowErrors)
+    this.#unshown.add(buckets, lookups, false)
+    return { ...before, headOp, operationCount: before.operationCount + operations }
+  }
+
+  #storeOperations(delta: Delta, headOp: number): Iterable<BucketName> {
+    const groups = groupByBucket(delta.operations, headOp)
+    const body = this.#body
+    body.reset()
+    for (const [name, group] of groups) {
+      const bucket = this.#buckets.idOf(name)
+      const isLarge = estimateBytes(group) >= PACK_AT_ONCE_BYTES
+      for (const bytes of encodeRuns(this.#builder, bucket, group)) {
+        if (isLarge) this.#packer.packBucket(bucket, [readRun(bytes, 0)])
+        else body.raw(bytes)
+      }
+      this.#packedAny ||= isLarge
+    }
+    if (body.length > 0) this.tail.append(body.copy())
+    return groups.keys()
+  }
+
+  #commit(delta: Delta, resume: Lsn, position: Position): Commit {
+    const { database } = this.#parts
+    const next: Position = {
+      ...position,
+      resume,
+      shown: delta.show ? { opId: toOpId(BigInt(position.headOp)), lsn: resume } : position.shown,
+    }
+    const writeCheckpoints = delta.show ? this.#writeCheckpoints.showPending() : new Map<string, bigint>()
+    this.#positions.write(next)
+    database.exec('COMMIT')
+    this.#position = next
+    this.#open = undefined
+    this.#skippedTo = undefined
+    if (this.#packedAny) this.#parts.onPacked()
+    this.#packedAny = false
+    this.#packer.wake()
+    if (!delta.show) return this.#nothingChanged()
+    this.#cleanLookups(position.headOp)
+    return { generation: this.#generationNumber, checkpoint: next.shown, writeCheckpoints, ...this.#unshown.take() }
+  }
+
+  /** Entries that stopped holding before the mark before last are read by nobody any more. */
+  #cleanLookups(shownOp: number): void {
+    const now = performance.now()
+    if (now - this.#lookupMark.atMs < LOOKUPS_KEPT_MS) return
+    this.#lookups.clean(this.#lookupMark.opId)
+    this.#lookupMark = { opId: shownOp, atMs: now }
+  }
+
+  #writeSkipped(): void {
+    const next = { ...this.#position, resume: this.#skippedTo }
+    try {
+      this.#positions.write(next)
+    } catch (error) {
+      throw translateSqliteError(error, 'store the replication position')
+    }
+    this.#position = next
+    this.#skippedTo = undefined
+    this.#skipWrittenAtMs = performance.now()
+  }
+
+  #undo(): void {
+    const { database } = this.#parts
+    if (database.isTransaction) database.exec('ROLLBACK')
+    this.#reload()
+  }
+
+  /** After a transaction was undone: what is in memory is read from storage again. */
+  #reload(): void {
+    this.#position = this.#positions.read()
+    this.#buckets.forgetCached()
+    this.#types.forgetCached()
+    this.#load()
+    this.#parts.onReloaded()
+  }
+
+  #load(): void {
+    this.#open = undefined
+    this.#packedAny = false
+    this.#generation = this.#positions.readGeneration()
+    this.#chunks.load()
+    this.tail.load()
+  }
+
+  get #generationNumber(): number {
+    return this.#generation?.number ?? 0
+  }
+
+  #nothingChanged(): Commit {
+    return {
+      generation: this.#generationNumber,
+      checkpoint: this.#position.shown,
+      buckets: new Set(),
+      lookups: new Set(),
+      writeCheckpoints: new Map(),
+      touchesAll: false,
+    }
+  }
+}

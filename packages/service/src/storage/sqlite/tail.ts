@@ -1,0 +1,185 @@
+import { strict as assert } from 'node:assert'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Totals } from './bucket-table.ts'
+import { type Run, type RunHeader, readRun, readRunHeader } from './run.ts'
+
+/** Newest tail rows kept in memory, from which connected clients are served. Older ones are read from SQLite. */
+const RING_BYTES_MAX = 16_777_216
+
+/** One run in the tail, and the totals of its bucket after it. */
+export type Segment = {
+  readonly seq: number
+  /** Of the run, in the body of the row `seq`. */
+  readonly offset: number
+  readonly bytes: number
+  readonly firstOp: number
+  readonly lastOp: number
+  readonly after: Totals
+}
+
+type TailRow = { readonly bytes: number; readonly buckets: readonly number[]; runsLeft: number }
+
+/**
+ * The operations that are not packed yet. The rows are in SQLite; here is where to find what in them.
+ *
+ * Invariant: the segments of a bucket are in the order of op ids, and all of them come after what is packed of it.
+ * Bounded by the packer, which keeps `bytes` below `TAIL_BYTES_MAX`.
+ */
+export class Tail {
+  readonly #rows = new Map<number, TailRow>()
+  readonly #segments = new Map<number, Segment[]>()
+  readonly #ring = new Map<number, Uint8Array>()
+  readonly #insert: StatementSync
+  readonly #delete: StatementSync
+  readonly #findBody: StatementSync
+  readonly #readAll: StatementSync
+  readonly #packedTotals: (bucket: number) => Totals
+  #ringBytes = 0
+  #nextSeq = 1
+  bytes = 0
+
+  constructor(writer: DatabaseSync, packedTotals: (bucket: number) => Totals) {
+    this.#packedTotals = packedTotals
+    this.#insert = writer.prepare('INSERT INTO tail (seq, body) VALUES (?, ?)')
+    this.#delete = writer.prepare('DELETE FROM tail WHERE seq = ?')
+    this.#findBody = writer.prepare('SELECT body FROM tail WHERE seq = ?')
+    this.#readAll = writer.prepare('SELECT seq, body FROM tail ORDER BY seq')
+  }
+
+  get rowCount(): number {
+    return this.#rows.size
+  }
+
+  /** Forgets what is in memory and reads it from SQLite again; runs that were packed already are left out. */
+  load(): void {
+    this.#rows.clear()
+    this.#segments.clear()
+    this.#ring.clear()
+    this.#ringBytes = 0
+    this.bytes = 0
+    for (const row of this.#readAll.iterate()) {
+      const body = row['body']
+      assert(body instanceof Uint8Array)
+      this.#take(Number(row['seq']), body)
+    }
+  }
+
+  /** Stores runs back to back as the next row. */
+  append(body: Uint8Array): void {
+    const seq = this.#nextSeq
+    this.#insert.run(seq, body)
+    this.#take(seq, body)
+  }
+
+  /** In the order of op ids. */
+  segmentsOf(bucket: number): readonly Segment[] {
+    return this.#segments.get(bucket) ?? NO_SEGMENTS
+  }
+
+  /** Totals of the bucket with all that was ever stored in it. */
+  totalsOf(bucket: number): Totals {
+    return this.#segments.get(bucket)?.at(-1)?.after ?? this.#packedTotals(bucket)
+  }
+
+  readSegment(segment: Segment): Run {
+    return readRun(this.#readBody(segment.seq), segment.offset)
+  }
+
+  /** Buckets with operations in the oldest row; empty when the tail is. */
+  oldestBuckets(): readonly number[] {
+    for (const row of this.#rows.values()) return row.buckets
+    return []
+  }
+
+  /** All segments of the bucket are packed: rows without any other are deleted. */
+  drop(bucket: number): void {
+    for (const { seq } of this.segmentsOf(bucket)) {
+      const row = this.#rows.get(seq)
+      assert(row !== undefined, `A segment of bucket ${bucket} points to tail row ${seq}, which is gone`)
+      row.runsLeft -= 1
+      if (row.runsLeft === 0) this.#deleteRow(seq, row)
+    }
+    this.#segments.delete(bucket)
+  }
+
+  #deleteRow(seq: number, row: TailRow): void {
+    this.#delete.run(seq)
+    this.#rows.delete(seq)
+    this.bytes -= row.bytes
+    this.#ringBytes -= this.#ring.get(seq)?.length ?? 0
+    this.#ring.delete(seq)
+  }
+
+  #take(seq: number, body: Uint8Array): void {
+    const buckets: number[] = []
+    for (let at = 0; at < body.length;) {
+      const header = readRunHeader(body, at)
+      if (this.#takeRun(seq, at, header)) buckets.push(header.bucket)
+      at = header.end
+    }
+    this.#nextSeq = seq + 1
+    this.#rows.set(seq, { bytes: body.length, buckets, runsLeft: buckets.length })
+    this.bytes += body.length
+    this.#keepInRing(seq, body)
+  }
+
+  #takeRun(seq: number, offset: number, header: RunHeader): boolean {
+    const { bucket, firstOp, lastOp, count, sum } = header
+    const before = this.totalsOf(bucket)
+    if (lastOp <= before.opId) return false
+    const segment = {
+      seq,
+      offset,
+      bytes: header.end - offset,
+      firstOp,
+      lastOp,
+      after: { opId: lastOp, count: before.count + count, sum: (before.sum + sum) >>> 0 },
+    }
+    const segments = this.#segments.get(bucket)
+    if (segments === undefined) this.#segments.set(bucket, [segment])
+    else segments.push(segment)
+    return true
+  }
+
+  #keepInRing(seq: number, body: Uint8Array): void {
+    this.#ring.set(seq, body)
+    this.#ringBytes += body.length
+    for (const [oldest, bytes] of this.#ring) {
+      if (this.#ringBytes <= RING_BYTES_MAX) return
+      this.#ring.delete(oldest)
+      this.#ringBytes -= bytes.length
+    }
+  }
+
+  #readBody(seq: number): Uint8Array {
+    const kept = this.#ring.get(seq)
+    if (kept !== undefined) return kept
+    const body = this.#findBody.get(seq)?.['body']
+    assert(body instanceof Uint8Array, `Tail row ${seq} is gone from storage`)
+    return body
+  }
+}
+
+const NO_SEGMENTS: readonly Segment[] = []
+
+/** Totals after the last of the segments that end at or before `opId`, or undefined when none does. */
+export function findTotals(
+  segments: readonly Segment[],
+  opId: number,
+): { totals: Totals; next: Segment | undefined } | undefined {
+  const count = countEndingUpTo(segments, opId)
+  const last = segments[count - 1]
+  return last === undefined ? undefined : { totals: last.after, next: segments[count] }
+}
+
+/** How many of the segments end at or before `opId`. */
+export function countEndingUpTo(segments: readonly Segment[], opId: number): number {
+  let low = 0
+  let high = segments.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((segments[middle]?.lastOp ?? 0) <= opId) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,51 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { WriteCheckpoint } from '../delta.ts'
+
+/** The writer's side of the table `write_checkpoint`. Numbers of a key never go down. */
+export class WriteCheckpointWriter {
+  readonly #addPending: StatementSync
+  readonly #readPending: StatementSync
+  readonly #show: StatementSync
+
+  constructor(writer: DatabaseSync) {
+    this.#addPending = writer.prepare(
+      `INSERT INTO write_checkpoint (key, pending) VALUES (?, ?)
+       ON CONFLICT DO UPDATE SET pending = MAX(excluded.pending, COALESCE(pending, 0))`,
+    )
+    this.#readPending = writer.prepare('SELECT key, pending FROM write_checkpoint WHERE pending IS NOT NULL')
+    this.#readPending.setReadBigInts(true)
+    this.#show = writer.prepare(
+      `UPDATE write_checkpoint SET shown = MAX(COALESCE(shown, 0), pending), pending = NULL
+       WHERE pending IS NOT NULL`,
+    )
+  }
+
+  write(writeCheckpoints: readonly WriteCheckpoint[]): void {
+    for (const { key, number } of writeCheckpoints) this.#addPending.run(key, number)
+  }
+
+  /** Makes what waits visible, and returns it. */
+  showPending(): Map<string, bigint> {
+    const shown = new Map<string, bigint>()
+    for (const { key, pending } of this.#readPending.iterate()) {
+      if (typeof pending === 'bigint') shown.set(String(key), pending)
+    }
+    if (shown.size > 0) this.#show.run()
+    return shown
+  }
+}
+
+/** The readers' side. */
+export class WriteCheckpointReader {
+  readonly #find: StatementSync
+
+  constructor(reader: DatabaseSync) {
+    this.#find = reader.prepare('SELECT shown FROM write_checkpoint WHERE key = ?')
+    this.#find.setReadBigInts(true)
+  }
+
+  find(key: string): bigint | undefined {
+    const shown = this.#find.get(key)?.['shown']
+    return typeof shown === 'bigint' ? shown : undefined
+  }
+}
