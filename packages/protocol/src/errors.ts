@@ -144,12 +144,6 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'Something failed that should not have. The log line `request-failed` has the cause and the stack; please report it.',
   },
-  'jwks-address': {
-    status: 503,
-    wireCode: 'PSYNC_S2203',
-    retry: 'after-operator',
-    help: 'The host of a JWKS URL resolves to an address that the service may not fetch from. Use a public URL or allow the range.',
-  },
   'jwks-settings': {
     status: 500,
     wireCode: 'PSYNC_S3103',
@@ -347,6 +341,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2004',
     retry: 'never',
     help: 'The body of a request is neither JSON nor plain text. Send `Content-Type: application/json`.',
+  },
+  'upload-postponed': {
+    status: 503,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The backend could not apply an upload now: Postgres was away, or another transaction was in the way. The client sends it again; nothing is lost.',
   },
   'upload-refused': {
     status: 500,

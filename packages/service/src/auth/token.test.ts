@@ -1,0 +1,338 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { HeadwaterError, type JsonObject } from '@headwater/protocol'
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Jwk } from './keys.ts'
+import { type AuthOptions, createTokenVerifier } from './token.ts'
+
+const SECRET = 'a shared secret of some length, as text: ä'
+const NOW_MS = 1_800_000_000_000
+const NOW = NOW_MS / 1000
+
+describe('a token signed with the shared secret', () => {
+  test('is verified, and its claims are handed on', async () => {
+    const claims = { sub: 'u1', iat: NOW, exp: NOW + 300, aud: 'app', parameters: { team: 7 } }
+    expect(await verify(await sign(claims))).toEqual({
+      kind: 'verified',
+      user: { userId: 'u1', claims, expiresAtMs: (NOW + 300) * 1000 },
+    })
+  })
+
+  test.each([
+    ['u1', 'u1'],
+    [12, '12'],
+    [1.5, '1.5'],
+    [true, '1'],
+    [false, '0'],
+    [null, 'null'],
+  ])('may have the subject %j, which is the user id %s', async (sub, userId) => {
+    expect(await verify(await sign({ ...valid(), sub }))).toMatchObject({ user: { userId } })
+  })
+
+  test.each<[what: string, claims: object, code: string]>([
+    ['no subject', { sub: undefined }, 'auth-bad-token'],
+    ['a subject that is no scalar', { sub: { id: 1 } }, 'auth-bad-token'],
+    ['no time of issue', { iat: undefined }, 'auth-bad-token'],
+    ['no expiry', { exp: undefined }, 'auth-bad-token'],
+    ['an expiry that is no number', { exp: 'soon' }, 'auth-bad-token'],
+    ['a time of issue that is no number', { iat: null }, 'auth-bad-token'],
+    ['a start that is no number', { nbf: 'now' }, 'auth-bad-token'],
+    ['a start more than a minute ahead', { nbf: NOW + 61 }, 'auth-bad-token'],
+    ['parameters that are no object', { parameters: ['a'] }, 'auth-bad-token'],
+    ['parameters that are text', { parameters: 'a' }, 'auth-bad-token'],
+    ['an expiry exactly a minute ago', { iat: NOW - 100, exp: NOW - 60 }, 'auth-expired'],
+    ['no audience', { aud: undefined }, 'auth-audience'],
+    ['a foreign audience', { aud: 'other' }, 'auth-audience'],
+    ['an audience that is no text', { aud: [5] }, 'auth-audience'],
+    ['a lifetime above a day', { exp: NOW + 86_401 }, 'auth-lifetime'],
+  ])('is refused with %s', async (_what, claims, code) => {
+    expect(await verify(await sign({ ...valid(), ...claims }))).toMatchObject({ kind: 'refused', code })
+  })
+
+  test.each<[what: string, claims: object]>([
+    ['an expiry 59 s ago', { exp: NOW - 59 }],
+    ['a time of issue in the future', { iat: NOW + 200 }],
+    ['a start within the next minute', { nbf: NOW + 60 }],
+    ['a lifetime of a day', { exp: NOW + 86_400 }],
+    ['one accepted audience among others', { aud: ['other', 'app'] }],
+    ['parameters that are null', { parameters: null }],
+  ])('is accepted with %s', async (_what, claims) => {
+    expect(await verify(await sign({ ...valid(), ...claims }))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('needs no audience where none is set', async () => {
+    const verifier = open({ secret: SECRET, audience: [] })
+    expect(await verifier.verify(await sign({ ...valid(), aud: undefined }))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('is refused when signed with another secret, cut, or no token at all', async () => {
+    const token = await sign(valid())
+    for (const bad of [await sign(valid(), 'another secret'), token.slice(0, -2), 'abc', 'a.b.c', '', `${token}.x`]) {
+      expect(await verify(bad)).toMatchObject({ kind: 'refused', code: 'auth-bad-token' })
+    }
+  })
+
+  test('is refused with the algorithm "none", and with HS512, which the secret is not for', async () => {
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    expect(await verify(`${part({ alg: 'none' })}.${part(valid())}.`)).toMatchObject({ code: 'auth-bad-token' })
+    const hs512 = await new SignJWT(valid()).setProtectedHeader({ alg: 'HS512' }).sign(Buffer.from(SECRET))
+    expect(await verify(hs512)).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('says nothing to its sender about what is accepted here; the log gets that', async () => {
+    const result = await verify(await sign({ ...valid(), aud: 'other' }))
+    expect(result).toMatchObject({ details: { audienceAccepted: ['app'], claims: { aud: 'other' } } })
+    expect(result).toMatchObject({ message: expect.not.stringContaining('app') })
+  })
+})
+
+describe('static keys', () => {
+  test.each(['RS256', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])('verify %s', async (alg) => {
+    const signer = await makeSigner(alg)
+    const verifier = open({ keys: [signer.jwk] })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('of a shared secret verify the algorithm they are for', async () => {
+    const jwk = { kty: 'oct', alg: 'HS384', k: Buffer.from(SECRET).toString('base64url') }
+    const token = await new SignJWT(valid()).setProtectedHeader({ alg: 'HS384' }).sign(Buffer.from(SECRET))
+    expect(await open({ keys: [jwk] }).verify(token)).toMatchObject({ kind: 'verified' })
+    expect(await open({ keys: [jwk] }).verify(await sign(valid()))).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('the key with the kid of the token is used and no other', async () => {
+    const [named, wildcard] = [await makeSigner('ES256', 'one'), await makeSigner('ES256')]
+    const verifier = open({ keys: [wildcard.jwk, named.jwk] })
+    expect(await verifier.verify(await named.sign(valid()))).toMatchObject({ kind: 'verified' })
+    // Signed with the wildcard key, but naming the other one.
+    expect(await verifier.verify(await wildcard.sign(valid(), 'one'))).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('keys without kid are tried for a token whose kid is unknown', async () => {
+    const [first, second] = [await makeSigner('ES256'), await makeSigner('ES256')]
+    const verifier = open({ keys: [first.jwk, second.jwk] })
+    expect(await verifier.verify(await second.sign(valid(), 'unknown'))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('a public key is never taken for a shared secret', async () => {
+    const { jwk, publicText } = await makeSigner('RS256', 'one')
+    const forged = await new SignJWT(valid())
+      .setProtectedHeader({ alg: 'HS256', kid: 'one' })
+      .sign(Buffer.from(publicText))
+    expect(await open({ keys: [jwk] }).verify(forged)).toMatchObject({ kind: 'refused', code: 'auth-bad-token' })
+  })
+
+  test.each<[what: string, options: Partial<AuthOptions>, message: RegExp]>([
+    ['of an unknown type', { keys: [{ kty: 'XYZ' }] }, /auth\.keys\[0\].*XYZ/],
+    ['on an unknown curve', { keys: [{ kty: 'EC', crv: 'secp256k1' }] }, /secp256k1/],
+    ['without their numbers', { keys: [{ kty: 'RSA', kid: 'a' }] }, /auth\.keys\[0\]/],
+    ['whose alg does not fit', { keys: [{ kty: 'oct', alg: 'RS256', k: 'YQ' }] }, /HS256/],
+  ])('%s are refused at the start', (_what, options, message) => {
+    expect(() => open(options)).toThrow(message)
+  })
+})
+
+describe('a JWKS URL', () => {
+  test('that is not http or https is refused at the start', () => {
+    for (const url of ['file:///etc/passwd', 'not a url']) {
+      expect(() => open({ jwksUrls: [url] })).toThrow(expect.objectContaining({ code: 'jwks-settings' }))
+    }
+  })
+
+  test('is fetched once for many tokens, also when they come together', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [signer.jwk])
+    const verifier = open({ jwksUrls: [server.url] })
+    const token = await signer.sign(valid())
+    await Promise.all([verifier.verify(token), verifier.verify(token), verifier.verify(token)])
+    expect(await verifier.verify(token)).toMatchObject({ kind: 'verified' })
+    expect(server.hits()).toBe(1)
+  })
+
+  test('is asked again for a kid that is not known, so that a new key works at once', async () => {
+    const [before, after] = [await makeSigner('ES256', 'one'), await makeSigner('ES256', 'two')]
+    let served = [before.jwk]
+    const clock = fakeClock()
+    const server = await serveKeys(() => served)
+    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    await verifier.verify(await before.sign(valid()))
+    served = [after.jwk]
+    clock.pass(1_000)
+    expect(await verifier.verify(await after.sign(valid()))).toMatchObject({ kind: 'verified' })
+    expect(await verifier.verify(await before.sign(valid()))).toMatchObject({ kind: 'refused' })
+  })
+
+  test('is not fetched without end by tokens with invented kids', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [signer.jwk])
+    const clock = fakeClock()
+    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    for (let second = 0; second < 60; second++) {
+      expect(await verifier.verify(await signer.sign(valid(), `invented-${second}`))).toMatchObject({
+        code: 'auth-bad-token',
+      })
+      clock.pass(1_000)
+    }
+    expect(server.hits()).toBeLessThan(10)
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('cannot provide shared secrets, nor keys that are not for signatures', async () => {
+    const secret = { kty: 'oct', alg: 'HS256', k: Buffer.from(SECRET).toString('base64url') }
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [secret, { ...signer.jwk, use: 'enc' }])
+    const verifier = open({ jwksUrls: [server.url] })
+    expect(await verifier.verify(await sign(valid()))).toMatchObject({ code: 'auth-bad-token' })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('with one unusable key still provides the others', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [{ kty: 'EC', crv: 'odd' }, signer.jwk])
+    expect(await open({ jwksUrls: [server.url] }).verify(await signer.sign(valid()))).toMatchObject({
+      kind: 'verified',
+    })
+  })
+
+  test.each<[what: string, answer: Answer]>([
+    ['an error', { status: 500, body: 'no' }],
+    ['no JSON', { status: 200, body: '<html>' }],
+    ['no key set', { status: 200, body: '{"keys": 5}' }],
+    ['far too much', { status: 200, body: 'x'.repeat(2_000_000) }],
+  ])('that answers %s is an outage of the key server, not a bad token', async (_what, answer) => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serve(() => answer)
+    const verifier = open({ jwksUrls: [server.url] })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ code: 'jwks-unavailable' })
+    // What no key server could have signed is a bad token all the same.
+    expect(await verifier.verify(await sign(valid()))).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('that nobody listens on is an outage too', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const verifier = open({ jwksUrls: ['http://127.0.0.1:1/keys'] })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ code: 'jwks-unavailable' })
+  })
+
+  test('that hangs holds a request for three seconds and no longer', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serve(() => new Promise(() => undefined))
+    const startedMs = performance.now()
+    expect(await open({ jwksUrls: [server.url] }).verify(await signer.sign(valid()))).toMatchObject({
+      code: 'jwks-unavailable',
+    })
+    expect(performance.now() - startedMs).toBeLessThan(4_500)
+  }, 10_000)
+
+  test('that goes down is survived for an hour, and picked up again when it is back', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    let isDown = false
+    const server = await serve(() =>
+      isDown ? { status: 503, body: '' } : { status: 200, body: JSON.stringify({ keys: [signer.jwk] }) },
+    )
+    const clock = fakeClock()
+    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    const check = async (): Promise<unknown> => {
+      const nowSeconds = clock.read() / 1000
+      const result = await verifier.verify(await signer.sign({ ...valid(), iat: nowSeconds, exp: nowSeconds + 300 }))
+      return result.kind === 'verified' ? result.kind : result.code
+    }
+    expect(await check()).toBe('verified')
+    isDown = true
+    clock.pass(59 * 60_000)
+    expect(await check()).toBe('verified')
+    clock.pass(60_000)
+    expect(await check()).toBe('jwks-unavailable')
+    isDown = false
+    clock.pass(60_000)
+    expect(await check()).toBe('verified')
+  })
+
+  test('is refreshed in the background after five minutes of use', async () => {
+    const [before, after] = [await makeSigner('ES256', 'one'), await makeSigner('ES256', 'one')]
+    let served = [before.jwk]
+    const server = await serveKeys(() => served)
+    const clock = fakeClock()
+    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    await verifier.verify(await before.sign(valid()))
+    served = [after.jwk]
+    clock.pass(301_000)
+    await verifier.verify(await before.sign(valid()))
+    await expect.poll(() => server.hits()).toBe(2)
+    await expect.poll(async () => (await verifier.verify(await after.sign(valid()))).kind).toBe('verified')
+  })
+})
+
+type Answer = { readonly status: number; readonly body: string }
+
+function valid(): JWTPayload & JsonObject {
+  return { sub: 'u1', iat: NOW, exp: NOW + 300, aud: 'app' }
+}
+
+function open(options: Partial<AuthOptions>): ReturnType<typeof createTokenVerifier> {
+  const stop = new AbortController()
+  onTestFinished(() => {
+    stop.abort()
+  })
+  const log = { warn: () => undefined }
+  return createTokenVerifier({ audience: ['app'], clock: () => NOW_MS, log, signal: stop.signal, ...options })
+}
+
+function verify(token: string): ReturnType<ReturnType<typeof createTokenVerifier>['verify']> {
+  return open({ secret: SECRET }).verify(token)
+}
+
+function sign(claims: object, secret = SECRET): Promise<string> {
+  return new SignJWT({ ...claims }).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(secret))
+}
+
+async function makeSigner(
+  alg: string,
+  kid?: string,
+): Promise<{
+  jwk: Jwk
+  publicText: string
+  sign: (claims: object, kidClaimed?: string) => Promise<string>
+}> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+  const exported = await exportJWK(publicKey)
+  if (exported.kty === undefined) throw new HeadwaterError('internal', 'no key type')
+  return {
+    jwk: { ...exported, kty: exported.kty, ...(kid === undefined ? {} : { kid }) },
+    publicText: JSON.stringify(exported),
+    sign: (claims, kidClaimed = kid) =>
+      new SignJWT({ ...claims })
+        .setProtectedHeader(kidClaimed === undefined ? { alg } : { alg, kid: kidClaimed })
+        .sign(privateKey),
+  }
+}
+
+function fakeClock(): { read: () => number; pass: (ms: number) => void } {
+  let nowMs = NOW_MS
+  return {
+    read: () => nowMs,
+    pass: (ms) => {
+      nowMs += ms
+    },
+  }
+}
+
+function serveKeys(keys: () => readonly object[]): ReturnType<typeof serve> {
+  return serve(() => ({ status: 200, body: JSON.stringify({ keys: keys() }) }))
+}
+
+async function serve(answer: () => Answer | Promise<Answer>): Promise<{ url: string; hits: () => number }> {
+  let hits = 0
+  const server = createServer((_request, response) => {
+    hits += 1
+    void Promise.resolve(answer()).then(({ status, body }) => response.writeHead(status).end(body))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}/jwks`, hits: () => hits }
+}
