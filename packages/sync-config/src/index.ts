@@ -1,3 +1,6 @@
+export { checkPlanAgainstTables } from './check-tables.ts'
+export { compileSyncConfig } from './compile.ts'
+export { loadPlan } from './load.ts'
 export type {
   CompileResult,
   Diagnostic,

@@ -1,0 +1,54 @@
+import type { Expression, RequestSource } from '../plan.ts'
+import type { DraftStreamRoute } from './assemble.ts'
+import type { DraftValue } from './route.ts'
+
+type Trust = 'safe' | 'unsafe' | 'neutral'
+
+/**
+ * Can any client choose which bucket it gets? Claims are signed; connection and subscription parameters are what the
+ * client says. A bucket is safe as soon as one of its values comes from a claim, directly or through lookups. Tests of
+ * existence do not count: they say that somebody may, not what.
+ */
+export function isDangerous(route: DraftStreamRoute): boolean {
+  const trust = trustOfAll(route.values.flat().map((value) => trustOfValue(route, value)))
+  if (trust !== 'neutral') return trust === 'unsafe'
+  return trustOfAll(route.filters.map(trustOfExpression)) === 'unsafe'
+}
+
+function trustOfValue(route: DraftStreamRoute, value: DraftValue): Trust {
+  if (value.kind === 'request') return trustOfExpression(value.expression)
+  const step = route.steps.find(({ source }) => source === value.source)
+  const inputs = step?.keys.flatMap((key) => key.values) ?? []
+  return trustOfAll(inputs.map((input) => trustOfValue(route, input)))
+}
+
+function trustOfAll(parts: readonly Trust[]): Trust {
+  if (parts.includes('safe')) return 'safe'
+  return parts.includes('unsafe') ? 'unsafe' : 'neutral'
+}
+
+function trustOfExpression(expression: Expression): Trust {
+  const sources = requestSources(expression)
+  return sources.length === 0 || sources.includes('claims') ? 'safe' : 'unsafe'
+}
+
+export function requestSources(expression: Expression): readonly RequestSource[] {
+  switch (expression.kind) {
+    case 'request':
+      return [expression.source]
+    case 'compare':
+      return [...requestSources(expression.left), ...requestSources(expression.right)]
+    case 'not':
+    case 'is-null':
+      return requestSources(expression.operand)
+    case 'and':
+    case 'or':
+      return expression.operands.flatMap(requestSources)
+    case 'null':
+    case 'integer':
+    case 'real':
+    case 'text':
+    case 'column':
+      return []
+  }
+}

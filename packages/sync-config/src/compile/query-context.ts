@@ -1,0 +1,41 @@
+import type { Edition } from '../file/config-file.ts'
+import type { Problems, Span } from '../file/diagnostics.ts'
+import type { ScalarText } from '../file/scalar-text.ts'
+import type { PlanReference, ReferenceTarget } from '../plan.ts'
+
+/** What a query may ask for: the three kinds have different functions. */
+export type Dialect = 'stream' | 'parameter-query' | 'data-query'
+
+/** One query being compiled: its rules, and where to tell what is found. */
+export type QueryContext = {
+  readonly dialect: Dialect
+  readonly edition: Edition
+  readonly fixedJsonExtract: boolean
+  /** Returns undefined, so that a refusal can be the result. */
+  readonly refuse: (span: Span, message: string) => undefined
+  readonly warn: (span: Span, message: string) => void
+  readonly refer: (span: Span, target: ReferenceTarget) => void
+}
+
+type ContextParts = Pick<QueryContext, 'dialect' | 'edition' | 'fixedJsonExtract'> & {
+  readonly query: ScalarText
+  readonly problems: Problems
+  readonly references: PlanReference[]
+}
+
+export function makeQueryContext(parts: ContextParts): QueryContext {
+  const { query, problems, references, dialect, edition, fixedJsonExtract } = parts
+  return {
+    dialect,
+    edition,
+    fixedJsonExtract,
+    refuse: (span, message) => {
+      problems.error(query.offsetAt(span.start), message)
+      return undefined
+    },
+    warn: (span, message) => problems.warn(query.offsetAt(span.start), message),
+    refer: (span, target) => {
+      references.push({ target, place: problems.placeOf(query.offsetAt(span.start)) })
+    },
+  }
+}

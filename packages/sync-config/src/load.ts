@@ -1,0 +1,16 @@
+import { compileTable } from './evaluate/table-program.ts'
+import { readPlanBody } from './plan.ts'
+import { compileStreams, resolveRequest } from './resolve/resolve.ts'
+import type { LoadedPlan, LoadOptions, Plan } from './types.ts'
+
+/** Makes a compiled plan ready to run. Throws `bad-plan` when it was not made by this version. */
+export function loadPlan(plan: Plan, options: LoadOptions): LoadedPlan {
+  const body = readPlanBody(plan)
+  const streams = compileStreams(body, options.generation)
+  return {
+    hash: plan.hash,
+    tables: plan.tables,
+    forTable: (table) => compileTable(body, table, options.generation),
+    resolve: (request, readLookups) => resolveRequest(streams, request, { readLookups, options }),
+  }
+}

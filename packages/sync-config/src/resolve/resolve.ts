@@ -1,0 +1,161 @@
+import {
+  type BucketName,
+  type BucketReason,
+  HeadwaterError,
+  type StreamEntry,
+  type StreamError,
+} from '@headwater/protocol'
+import type { PlanBody } from '../plan.ts'
+import type { GrantedBucket, LoadOptions, ReadLookups, Request, Resolution } from '../types.ts'
+import { EvaluationError } from '../values/value.ts'
+import { makeLookupReader } from './lookup-reader.ts'
+import type { RequestData } from './request-leaves.ts'
+import { compileRoute, type RouteProgram, type RouteRun, runRoute, TooManyRows } from './route-program.ts'
+
+export type StreamProgram = {
+  readonly name: string
+  readonly isDefault: boolean
+  readonly priority: number
+  readonly routes: readonly RouteProgram[]
+}
+
+export function compileStreams(body: PlanBody, generation: number): readonly StreamProgram[] {
+  return body.streams.map(({ name, isDefault, priority, routes }) => {
+    return { name, isDefault, priority, routes: routes.map((route) => compileRoute(body, route, generation)) }
+  })
+}
+
+/** One evaluation of one stream: by default, or for one subscription of the request. */
+type Evaluation = {
+  readonly stream: StreamProgram
+  readonly reason: BucketReason
+  readonly data: RequestData
+  readonly overridePriority: number | undefined
+}
+
+/** Which buckets a request gets, and why. A stream that cannot be evaluated is named with its error; others go on. */
+export async function resolveRequest(
+  streams: readonly StreamProgram[],
+  request: Request,
+  around: { readonly readLookups: ReadLookups; readonly options: LoadOptions },
+): Promise<Resolution> {
+  const { listed, evaluations } = planEvaluations(streams, request)
+  const reader = makeLookupReader(around.readLookups)
+  const { bucketsMax } = around.options
+  const outcomes = await Promise.all(
+    evaluations.map((evaluation) =>
+      runEvaluation(evaluation, { data: evaluation.data, readLookups: reader.read, rowsMax: bucketsMax }),
+    ),
+  )
+  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? outcome : []))
+  const grants = outcomes.flatMap((outcome) => ('grants' in outcome ? outcome.grants : []))
+  const buckets = mergeGrants(grants)
+  if (buckets.length > bucketsMax) throw tooMany(grants, bucketsMax)
+  return {
+    buckets,
+    streams: listed.map((stream) => toStreamEntry(stream, errors)),
+    lookupKeys: reader.keys(),
+  }
+}
+
+type Plan = { readonly listed: readonly StreamProgram[]; readonly evaluations: readonly Evaluation[] }
+
+function planEvaluations(streams: readonly StreamProgram[], request: Request): Plan {
+  const requested = new Set(request.subscriptions.map(({ stream }) => stream))
+  const isIncluded = (stream: StreamProgram): boolean => stream.isDefault && request.includeDefaults
+  const listed = streams.filter((stream) => isIncluded(stream) || requested.has(stream.name))
+  const base = { claims: request.claims, connection: request.parameters }
+  const evaluations = listed.flatMap((stream, index) => {
+    const byDefault: Evaluation = {
+      stream,
+      reason: { kind: 'default', stream: index },
+      data: { ...base, subscription: undefined },
+      overridePriority: undefined,
+    }
+    const bySubscription = [...request.subscriptions.entries()]
+      .filter(([, subscription]) => subscription.stream === stream.name)
+      .map(([subscription, { parameters, overridePriority }]): Evaluation => {
+        const data = { ...base, subscription: parameters }
+        return { stream, reason: { kind: 'subscription', subscription }, data, overridePriority }
+      })
+    return isIncluded(stream) ? [byDefault, ...bySubscription] : bySubscription
+  })
+  return { listed, evaluations }
+}
+
+type Grant = {
+  readonly bucket: BucketName
+  readonly priority: number
+  readonly reason: BucketReason
+  readonly stream: string
+}
+
+type Failure = { readonly stream: string; readonly error: StreamError }
+type Outcome = { readonly grants: readonly Grant[] } | Failure
+
+async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Outcome> {
+  const { stream, reason, overridePriority } = evaluation
+  try {
+    const found = await Promise.all(
+      stream.routes.map(async (route) => {
+        const priority = overridePriority ?? route.priority ?? stream.priority
+        const buckets = await runRoute(route, run)
+        return buckets.map((bucket): Grant => ({ bucket, priority, reason, stream: stream.name }))
+      }),
+    )
+    return { grants: found.flat() }
+  } catch (error) {
+    if (error instanceof EvaluationError) {
+      const subscription = reason.kind === 'default' ? 'default' : reason.subscription
+      return { stream: stream.name, error: { subscription, message: error.message } }
+    }
+    if (error instanceof TooManyRows) {
+      throw new HeadwaterError(
+        'too-many-buckets',
+        `Cannot sync stream ${JSON.stringify(stream.name)}: it finds more than the limit of ${run.rowsMax} parameter results or buckets for this client`,
+        { cause: error },
+      )
+    }
+    throw error
+  }
+}
+
+function toStreamEntry({ name, isDefault }: StreamProgram, failures: readonly Failure[]): StreamEntry {
+  const errors = failures.flatMap((failure) => (failure.stream === name ? failure.error : []))
+  return { name, isDefault, errors }
+}
+
+/** One entry a bucket, with the most urgent priority and every reason that leads to it. */
+function mergeGrants(grants: readonly Grant[]): readonly GrantedBucket[] {
+  const merged = new Map<BucketName, { priority: number; readonly reasons: BucketReason[] }>()
+  for (const { bucket, priority, reason } of grants) {
+    const known = merged.get(bucket)
+    if (known === undefined) {
+      merged.set(bucket, { priority, reasons: [reason] })
+      continue
+    }
+    known.priority = Math.min(known.priority, priority)
+    if (!known.reasons.includes(reason)) known.reasons.push(reason)
+  }
+  return Array.from(merged, ([bucket, { priority, reasons }]) => ({ bucket, priority, reasons }))
+}
+
+/** Streams named in the message about too many buckets. */
+const NAMED_STREAMS_MAX = 10
+
+function tooMany(grants: readonly Grant[], bucketsMax: number): HeadwaterError {
+  const byStream = Map.groupBy(grants, ({ stream }) => stream)
+  const counts = Array.from(byStream, ([name, list]) => ({
+    name,
+    count: new Set(list.map(({ bucket }) => bucket)).size,
+  }))
+  const named = counts
+    .toSorted((a, b) => b.count - a.count)
+    .slice(0, NAMED_STREAMS_MAX)
+    .map(({ name, count }) => `${count} from ${JSON.stringify(name)}`)
+  const total = new Set(grants.map(({ bucket }) => bucket)).size
+  return new HeadwaterError(
+    'too-many-buckets',
+    `Cannot sync: expected at most ${bucketsMax} buckets for one client, got ${total}: ${named.join(', ')}`,
+  )
+}

@@ -1,0 +1,109 @@
+import type { Span } from '../file/diagnostics.ts'
+
+/**
+ * Parsed SQL: what was written, not yet whether it makes sense. Every node has the stretch of the query it came from.
+ * The tree holds more than the compiler takes, so that a refusal can name what was written.
+ */
+export type Select = Span & {
+  readonly distinct: Span | undefined
+  readonly items: readonly SelectItem[]
+  readonly from: readonly Source[]
+  readonly where: SqlExpression | undefined
+}
+
+export type SelectItem =
+  | (Span & { readonly kind: 'star'; readonly qualifier: Name | undefined })
+  | (Span & { readonly kind: 'expression'; readonly expression: SqlExpression; readonly alias: Name | undefined })
+
+export type Source = Span & {
+  readonly kind: 'table' | 'call' | 'subquery'
+  /** Of a table; undefined where none was written. */
+  readonly schema: Name | undefined
+  /** Table or function; of a subquery, its alias. */
+  readonly name: Name
+  readonly alias: Name | undefined
+  /** How it is joined to the ones before it. */
+  readonly joined: 'first' | 'comma' | 'join'
+}
+
+/** An identifier after folding: lower case unless quoted. */
+export type Name = Span & { readonly text: string; readonly isQuoted: boolean }
+
+export type SqlExpression = Span & SqlForm
+
+export type SqlForm =
+  | { readonly kind: 'null' }
+  | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'integer'; readonly digits: string }
+  | { readonly kind: 'real'; readonly value: number }
+  | { readonly kind: 'text'; readonly value: string }
+  | { readonly kind: 'column'; readonly qualifier: Name | undefined; readonly name: Name }
+  | {
+      readonly kind: 'call'
+      readonly qualifier: Name | undefined
+      readonly name: Name
+      readonly args: readonly SqlExpression[]
+    }
+  | { readonly kind: 'unary'; readonly operator: 'not' | '-' | '+'; readonly operand: SqlExpression }
+  | {
+      readonly kind: 'binary'
+      readonly operator: BinaryOperator
+      readonly left: SqlExpression
+      readonly right: SqlExpression
+    }
+  | {
+      readonly kind: 'is'
+      readonly operand: SqlExpression
+      readonly what: 'null' | 'true' | 'false'
+      readonly negated: boolean
+    }
+  | {
+      readonly kind: 'between'
+      readonly operand: SqlExpression
+      readonly low: SqlExpression
+      readonly high: SqlExpression
+      readonly negated: boolean
+    }
+  | { readonly kind: 'in'; readonly operand: SqlExpression; readonly right: InRight; readonly negated: boolean }
+  | { readonly kind: 'cast'; readonly operand: SqlExpression; readonly type: Name }
+  | { readonly kind: 'case' }
+  | { readonly kind: 'subquery'; readonly select: Select }
+  | { readonly kind: 'exists' }
+
+export type InRight =
+  | { readonly kind: 'subquery'; readonly select: Select }
+  /** `(1, 2)`, which SQL has and sync configs do not. */
+  | { readonly kind: 'values'; readonly items: readonly SqlExpression[] }
+  /** `ARRAY[1, 2]` or `ROW(1, 2)`. */
+  | { readonly kind: 'array'; readonly items: readonly SqlExpression[] }
+  | { readonly kind: 'expression'; readonly expression: SqlExpression }
+
+export type ComparisonOperator = '=' | '!=' | '<' | '<=' | '>' | '>='
+export type BinaryOperator =
+  | ComparisonOperator
+  | 'and'
+  | 'or'
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%'
+  | '||'
+  | '->'
+  | '->>'
+  | '&'
+  | '|'
+  | '<<'
+  | '>>'
+  | '&&'
+
+/** The query cannot be read or compiled any further than this. */
+export class SqlError extends Error {
+  override readonly name = 'SqlError'
+  readonly span: Span
+
+  constructor(span: Span, message: string) {
+    super(message)
+    this.span = span
+  }
+}
