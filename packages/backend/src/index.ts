@@ -1,1 +1,10 @@
-export {}
+export { toNodeListener } from './node-listener.ts'
+export type { AllowedOrigins } from './response.ts'
+export { createDevTokenHandler, createTokenVerifier, issueToken } from './token.ts'
+export type { DevTokenOptions, TokenOptions, TokenVerifierOptions, VerifyRequest } from './token.ts'
+export { createUploadHandler } from './upload-handler.ts'
+export type { UploadHandler, UploadHandlerOptions } from './upload-handler.ts'
+export type { RefusalScope } from './apply-transaction.ts'
+export { ownedBy } from './write-rules.ts'
+export type { MayWrite, ProposedWrite, Query, RejectionCode, Row, TableRule, Uploader, Verdict } from './write-rules.ts'
+export type { WriteKind } from './upload-request.ts'
