@@ -56,7 +56,12 @@ async function openConnection(options: WebDriverOptions): Promise<SqliteConnecti
       link = undefined
       isTransactionLost = opened.inTransaction()
     })
-    await prepare(connectionOver(opened))
+    try {
+      await prepare(connectionOver(opened))
+    } catch (error) {
+      await opened.send({ kind: 'close' })
+      throw error
+    }
     return opened
   }
 

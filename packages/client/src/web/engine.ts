@@ -72,7 +72,8 @@ export function createEngine(sqlite3: Sqlite3Static, database: Database): Engine
     run: (sql, parameters) => runSets(sql, [parameters]),
     runBatch: runSets,
     exec: (script) => {
-      database.exec(script)
+      // The engine takes an empty text for a mistake.
+      if (script.trim() !== '') database.exec(script)
     },
     inTransaction: () => capi.sqlite3_get_autocommit(database) === 0,
     close: () => {

@@ -1,0 +1,100 @@
+import { createUploader, HeadwaterDatabase } from '@headwater/client/web'
+import { schema } from './schema.ts'
+import type { User } from './users.ts'
+
+/** One user's device: a database of its own, which syncs while it is online. */
+export type Device = {
+  readonly user: User
+  readonly database: HeadwaterDatabase
+  readonly dbFilename: string
+  readonly goOnline: () => void
+  readonly goOffline: () => void
+  /** For `useSyncExternalStore`: whether the user wants to be online, and what the device has to say. */
+  readonly subscribe: (listener: () => void) => () => void
+  readonly read: () => DeviceState
+  readonly dismissNotice: () => void
+}
+
+export type DeviceState = {
+  readonly isOnline: boolean
+  /** Why the database cannot be opened. */
+  readonly failure: Error | undefined
+  /** What the user should know: a change that the backend refused. */
+  readonly notice: string | undefined
+}
+
+/**
+ * Opens the device's database. Both devices of the demo live in one page; in a real app there is one user, and so one
+ * database.
+ */
+export function openDevice(user: User): Device {
+  const dbFilename = `todos-${user.id}.db`
+  const listeners = new Set<() => void>()
+  let state: DeviceState = { isOnline: readWish(user), failure: undefined, notice: undefined }
+  const update = (change: Partial<DeviceState>): void => {
+    state = { ...state, ...change }
+    for (const listener of listeners) listener()
+  }
+  const notify = (notice: string): void => update({ notice })
+  const database = new HeadwaterDatabase({ schema, database: { dbFilename } })
+  const connector = createConnector(user, notify)
+  const fail = (failure: Error): void => update({ failure })
+  const connect = (): void => {
+    // Trouble with the network does not end up here, but in the sync status.
+    database.connect(connector).catch(fail)
+  }
+  const start = async (): Promise<void> => {
+    await database.waitForReady()
+    if (state.isOnline) connect()
+  }
+  start().catch(fail)
+  return {
+    user,
+    database,
+    dbFilename,
+    goOnline: () => {
+      keepWish(user, true)
+      update({ isOnline: true })
+      connect()
+    },
+    goOffline: () => {
+      keepWish(user, false)
+      update({ isOnline: false })
+      database.disconnect().catch(fail)
+    },
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    read: () => state,
+    dismissNotice: () => update({ notice: undefined }),
+  }
+}
+
+/** Where the service is and who the user is, and how writes reach Postgres. */
+function createConnector(user: User, notify: (notice: string) => void) {
+  const fetchCredentials = async (): Promise<{ endpoint: string; token: string }> => {
+    const response = await fetch(`/api/token?user=${encodeURIComponent(user.id)}`)
+    if (!response.ok) throw new Error(`Cannot sign in: the backend answered ${response.status}`)
+    const { endpoint, token } = (await response.json()) as { endpoint: string; token: string }
+    return { endpoint, token }
+  }
+  const uploadData = createUploader({
+    url: '/api/upload',
+    fetchToken: async () => (await fetchCredentials()).token,
+    onRejected: ({ entries }) => {
+      const reasons = entries.map(({ message }) => message).join(' ')
+      notify(`A change was refused and taken back. ${reasons}`)
+    },
+  })
+  return { fetchCredentials, uploadData }
+}
+
+function readWish(user: User): boolean {
+  return localStorage.getItem(`offline-${user.id}`) === null
+}
+
+function keepWish(user: User, isOnline: boolean): void {
+  if (isOnline) localStorage.removeItem(`offline-${user.id}`)
+  else localStorage.setItem(`offline-${user.id}`, 'yes')
+}
