@@ -2,10 +2,16 @@ import { Client } from 'pg'
 
 /**
  * Which rows of one table a user's device should hold. The SQL is written by hand beside the sync config that it
- * checks, never derived from the compiler: two ways to the same answer. `$1` is the user id. The first column is `id`,
- * and each value is what a device shows: booleans as 0 and 1, times as text, everything else as Postgres has it.
+ * checks, never derived from the compiler: two ways to the same answer. The first column is `id`, and each value is
+ * what a device shows: booleans as 0 and 1, times as text, everything else as Postgres has it.
  */
-export type OracleQuery = { readonly table: string; readonly columns: readonly string[]; readonly sql: string }
+export type OracleQuery = {
+  readonly table: string
+  readonly columns: readonly string[]
+  /** Names of what `$1`, `$2` … stand for; `readRows` is given the values. */
+  readonly parameters: readonly string[]
+  readonly sql: string
+}
 
 export type OracleValue = string | number | bigint | null
 export type OracleRow = readonly OracleValue[]
@@ -25,8 +31,8 @@ export type Difference =
     }
 
 export type Oracle = AsyncDisposable & {
-  /** All tables as of one moment. */
-  readonly readRows: (userId: string) => Promise<ReadonlyMap<string, TableRows>>
+  /** All tables as of one moment. Values are by parameter name: the user, what was subscribed to. */
+  readonly readRows: (values: Readonly<Record<string, string>>) => Promise<ReadonlyMap<string, TableRows>>
 }
 
 const INT8_OID = 20
@@ -36,12 +42,13 @@ export async function openOracle(url: string, queries: readonly OracleQuery[]): 
   await client.connect()
   await client.query(`SET TimeZone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = hex`)
   return {
-    readRows: async (userId) => {
+    readRows: async (given) => {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
       try {
         const tables = new Map<string, TableRows>()
-        for (const { table, columns, sql } of queries) {
-          const { rows, fields } = await client.query<OracleValue[]>({ text: sql, values: [userId], rowMode: 'array' })
+        for (const { table, columns, parameters, sql } of queries) {
+          const values = parameters.map((name) => given[name])
+          const { rows, fields } = await client.query<OracleValue[]>({ text: sql, values, rowMode: 'array' })
           const names = fields.map(({ name }) => name)
           if (names.join() !== columns.join()) throw new Error(`The oracle of ${table} gives ${names.join()}`)
           tables.set(table, indexRows(table, rows))

@@ -1,0 +1,94 @@
+import { startTestPostgres, type TestPostgres } from '@headwater/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openOfficialDatabase } from './official-database.ts'
+import { openStage } from './stage.ts'
+
+let postgres: TestPostgres
+beforeAll(async () => {
+  postgres = await startTestPostgres()
+})
+afterAll(() => postgres.stop())
+
+const TODOS = 'SELECT id, title, done, weight FROM todos ORDER BY id'
+const MILK = { id: 'T1', title: 'Milk', done: 0, weight: 1 }
+const BREAD = { id: 'T2', title: 'Bread', done: 1, weight: 0.5 }
+
+describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (format) => {
+  test('gets its rows and nobody else’s, and sees a change while connected', async () => {
+    await using stage = await openStage(postgres)
+    await using official = await openOfficialDatabase(format)
+    await official.connect(stage.connectorOf('ann'))
+
+    await official.expectRows('SELECT id, name, owner_id FROM lists ORDER BY id', [
+      { id: 'L1', name: 'Groceries', owner_id: 'ann' },
+      { id: 'L2', name: 'Zoë 🛒', owner_id: 'ann' },
+    ])
+
+    await stage.database.sql(`
+      UPDATE lists SET name = 'Food' WHERE id = 'L1';
+      UPDATE lists SET owner_id = 'bob' WHERE id = 'L2';
+      UPDATE lists SET owner_id = 'ann' WHERE id = 'L3';
+    `)
+
+    await official.expectRows('SELECT id, name, owner_id FROM lists ORDER BY id', [
+      { id: 'L1', name: 'Food', owner_id: 'ann' },
+      { id: 'L3', name: 'Not hers', owner_id: 'ann' },
+    ])
+    const type = format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
+    expect(official.streamTypes).toEqual([type])
+  })
+
+  test('subscribes to a stream with parameters, and leaves it again', async () => {
+    await using stage = await openStage(postgres)
+    await using official = await openOfficialDatabase(format)
+    await official.connect(stage.connectorOf('ann'))
+
+    const subscription = await official.db.syncStream('todos', { list: 'L1' }).subscribe({ ttl: 0 })
+    await official.expectRows(TODOS, [MILK, BREAD])
+    subscription.unsubscribe()
+    await official.db.syncStream('todos', { list: 'L1' }).unsubscribeAll()
+
+    await official.expectRows(TODOS, [])
+  })
+
+  test('uploads a write, and sees it come back as Postgres stored it', async () => {
+    await using stage = await openStage(postgres)
+    await using official = await openOfficialDatabase(format)
+    await official.db.syncStream('todos', { list: 'L1' }).subscribe()
+    await official.connect(stage.connectorOf('ann'))
+    await official.expectRows(TODOS, [MILK, BREAD])
+
+    await official.db.writeTransaction(async (transaction) => {
+      await transaction.execute(
+        `INSERT INTO todos (id, list_id, title, done, weight) VALUES ('T9', 'L1', '  Eggs  ', 0, 2.5)`,
+      )
+      await transaction.execute(`UPDATE todos SET done = 1 WHERE id = 'T1'`)
+      await transaction.execute(`DELETE FROM todos WHERE id = 'T2'`)
+    })
+
+    // The title without spaces can only have come from Postgres, and only after the write checkpoint was reached.
+    const eggs = { id: 'T9', title: 'Eggs', done: 0, weight: 2.5 }
+    await official.expectRows(TODOS, [{ ...MILK, done: 1 }, eggs])
+    expect(await official.db.getUploadQueueStats()).toMatchObject({ count: 0 })
+    const stored = await stage.database.sql(
+      `SELECT id, title, done, weight FROM todos WHERE list_id = 'L1' ORDER BY id`,
+    )
+    expect(stored).toEqual([
+      { ...MILK, done: true },
+      { ...eggs, done: false },
+    ])
+  })
+
+  test('goes on after the service was killed and started again', async () => {
+    await using stage = await openStage(postgres)
+    await using official = await openOfficialDatabase(format)
+    await official.connect(stage.connectorOf('ann'))
+    await official.expectRows(`SELECT name FROM lists WHERE id = 'L1'`, [{ name: 'Groceries' }])
+
+    await stage.service.kill()
+    await stage.database.sql(`UPDATE lists SET name = 'Changed meanwhile' WHERE id = 'L1'`)
+    await stage.service.start()
+
+    await official.expectRows(`SELECT name FROM lists WHERE id = 'L1'`, [{ name: 'Changed meanwhile' }])
+  })
+})

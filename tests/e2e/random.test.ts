@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  createTestDatabase,
+  openOracle,
+  readSeeds,
+  seededRandom,
+  startFaultProxy,
+  startServiceProcess,
+  startTestPostgres,
+  type Random,
+  type TestDatabase,
+  type TestPostgres,
+} from '@headwater/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startAppBackend } from './app-backend.ts'
+import { expectConvergence } from './convergence.ts'
+import { openDevice, type Device } from './device.ts'
+import { createSourceWriter } from './source-writer.ts'
+import { createTroublemaker } from './troublemaker.ts'
+import { createWriteLog, type LedgerView } from './write-log.ts'
+import { DATABASE_SCHEMA, ORACLE, SYNC_CONFIG, USERS } from './world.ts'
+
+const SECRET = 'a secret for tests, long enough for HS256'
+const AUDIENCE = 'headwater-tests'
+
+/** `SEED=7 SEEDS=20 npx vitest run --project across tests/e2e` runs seeds 7 … 26. */
+const SEEDS = readSeeds(process.env, 3)
+
+const STEPS = 250
+const PAUSE_MS_MAX = 40
+const TROUBLE_CHANCE = 0.08
+const HISTORY_SHOWN = 60
+const LOG_LINES_SHOWN = 40
+
+/** Short enough to run out several times during a run; long enough for those who should not notice. */
+const TOKEN_TTL_SECONDS = [3, 3_600]
+
+let postgres: TestPostgres
+beforeAll(async () => {
+  postgres = await startTestPostgres()
+})
+afterAll(() => postgres.stop())
+
+test.each(SEEDS)(
+  'after writes, faults and kills at random every device holds what the source says, and no write is lost or doubled (seed %i)',
+  async (seed) => {
+    console.log(`SEED=${seed}`)
+    const history: string[] = []
+    try {
+      await runSeed(seed, history)
+    } catch (error) {
+      const last = history.slice(-HISTORY_SHOWN).join('\n')
+      throw new Error(`Repeat with SEED=${seed}. The last steps were:\n${last}`, { cause: error })
+    }
+  },
+)
+
+async function runSeed(seed: number, history: string[]): Promise<void> {
+  const random = seededRandom(seed)
+  await using stack = new AsyncDisposableStack()
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-e2e-'))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  const database = stack.use(await createTestDatabase(postgres))
+  await database.sql(DATABASE_SCHEMA)
+
+  const writer = createSourceWriter(database, random.fork())
+  const lists: string[] = []
+  for (const user of [...USERS, ...USERS]) lists.push(await writer.addList(user))
+  for (let count = random.between(0, 60); count > 0; count--) await writer.write()
+
+  const scope = random.pick(['per-entry', 'all-or-nothing'] as const)
+  const shared = { secret: SECRET, audience: AUDIENCE }
+  const backend = stack.use(await startAppBackend({ databaseUrl: database.url, scope, ...shared }))
+  const service = stack.use(
+    await startServiceProcess({
+      source: { url: database.url, slot: `headwater_${seed}` },
+      storage: { path: join(folder, 'storage') },
+      syncConfig: { content: SYNC_CONFIG },
+      auth: { secret: SECRET, audience: [AUDIENCE] },
+      log: { level: 'info', pretty: false },
+    }),
+  )
+  const log = createWriteLog()
+  const devices: Device[] = []
+  for (const [index, userId] of [...USERS, 'ann'].entries()) {
+    const proxy = stack.use(await startFaultProxy(Number(new URL(service.url).port)))
+    const name = `${userId}-${index}`
+    const tokenTtlSeconds = TOKEN_TTL_SECONDS[index % 2] ?? 3_600
+    const pickedList = random.pick(lists)
+    const device = { name, userId, folder, tokenTtlSeconds, proxy, pickedList, random: random.fork(), log, ...shared }
+    devices.push(stack.use(await openDevice({ ...device, uploadUrl: backend.uploadUrl })))
+  }
+
+  const troublemaker = createTroublemaker({ database, service, backend, devices }, random.fork())
+  try {
+    for (let step = 0; step < STEPS; step++) {
+      await troublemaker.mendDue(step)
+      history.push(`${step} ${await takeStep(step, random, writer, devices, troublemaker)}`)
+      await pause(random)
+    }
+    await troublemaker.mendAll()
+    await using oracle = await openOracle(database.url, ORACLE)
+    await expectConvergence(devices, oracle)
+    // What has converged must still be alive.
+    await writer.addList('ann')
+    await expectConvergence(devices, oracle)
+    expect(devices.map((device) => device.readBreach())).toEqual(devices.map(() => undefined))
+    expect(log.findFaults(await readLedger(database))).toEqual([])
+    console.log(`${log.count()} local writes, ${log.countRejected()} of them refused`)
+  } catch (error) {
+    history.push(...service.readLog().slice(-LOG_LINES_SHOWN))
+    throw error
+  }
+}
+
+async function takeStep(
+  step: number,
+  random: Random,
+  writer: ReturnType<typeof createSourceWriter>,
+  devices: readonly Device[],
+  troublemaker: ReturnType<typeof createTroublemaker>,
+): Promise<string> {
+  if (random.chance(TROUBLE_CHANCE)) return `trouble: ${await troublemaker.breakSomething(step)}`
+  if (random.chance(0.5)) return `source: ${await writer.write()}`
+  const device = random.pick(devices)
+  return `${device.name}: ${await device.write()}`
+}
+
+/** Not to wait for anything, but to let the parts get ahead of each other by different amounts. */
+async function pause(random: Random): Promise<void> {
+  const pauseMs = random.integer(PAUSE_MS_MAX)
+  await new Promise((resolve) => {
+    setTimeout(resolve, pauseMs)
+  })
+}
+
+async function readLedger(database: TestDatabase): Promise<LedgerView> {
+  const times = await database.sql('SELECT write_id, times FROM ledger')
+  const todos = await database.sql('SELECT id FROM todos')
+  return {
+    times: new Map(times.map((row) => [String(row['write_id']), Number(row['times'])])),
+    todoIds: new Set(todos.map(({ id }) => String(id))),
+  }
+}
