@@ -13,7 +13,7 @@ export type Delta = {
   readonly rowStates: readonly RowStateChange[]
   /** Write checkpoints whose marker is inside this delta. */
   readonly writeCheckpoints: readonly WriteCheckpoint[]
-  /** New progress of first copies, by table. */
+  /** New progress of copies, one a relation oid: a table that is dropped and made anew is another one. */
   readonly copies: readonly CopyProgress[]
   /** Rows that could not be evaluated; newest kept, shown to operators. */
   readonly rowErrors: readonly RowError[]

@@ -78,8 +78,8 @@ const MIGRATIONS: readonly string[] = [
 
   -- Progress of first copies.
   CREATE TABLE copy_progress (
-    table_name TEXT PRIMARY KEY,
-    relation_oid INTEGER NOT NULL,
+    relation_oid INTEGER PRIMARY KEY,
+    table_name TEXT NOT NULL,
     cursor TEXT NOT NULL,
     done INTEGER NOT NULL,
     rows_copied INTEGER NOT NULL,
