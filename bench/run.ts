@@ -14,6 +14,8 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   serving: async () => (await import('./scenarios/serving.ts')).scenario,
   latency: async () => (await import('./scenarios/latency.ts')).scenario,
   'fan-out': async () => (await import('./scenarios/fan-out.ts')).scenario,
+  buckets: async () => (await import('./scenarios/buckets.ts')).scenario,
+  idle: async () => (await import('./scenarios/idle.ts')).scenario,
   'client-first-sync': async () => (await import('./scenarios/client-first-sync.ts')).scenario,
 }
 

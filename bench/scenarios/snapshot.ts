@@ -3,6 +3,7 @@ import { discardCopy, perSecond, type Limit } from '../limits.ts'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
+import { waitUntilReady } from '../wait-until-ready.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -52,18 +53,5 @@ async function measure(rows: number): Promise<Figure> {
     cpuMicros: (taken.cpuMs * 1_000) / rows,
     scale: { series: 'snapshot', size: rows, ms },
     verified: `${received.toLocaleString('en')} rows, 1 checksum`,
-  }
-}
-
-const POLL_MS = 5
-const READY_MS_MAX = 300_000
-
-/** Polls the readiness probe: it turns when clients could be served. */
-async function waitUntilReady(url: string): Promise<void> {
-  const patience = AbortSignal.timeout(READY_MS_MAX)
-  while ((await fetch(`${url}/probes/readiness`, { signal: patience })).status !== 200) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS)
-    })
   }
 }
