@@ -39,7 +39,8 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
   const store = emptyRawStore()
 
   // The first connection waits for the first copy; the second is the one that counts.
-  for await (const _ of followStream({ url: service.url, token, format: 'ndjson' })) if (_.kind === 'checkpoint') break
+  for await (const { kind } of followStream({ url: service.url, token, format: 'ndjson' }))
+    if (kind === 'checkpoint') break
   const before = await service.readUsage()
   const startedAtMs = performance.now()
   const stream = followStream({ url: service.url, token, format: 'ndjson' }, store)
