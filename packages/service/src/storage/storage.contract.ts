@@ -287,7 +287,7 @@ function readContract(open: Open): void {
     const awkward = 'quote " backslash \\ line \u2028 emoji 🛒 \n end'
     const operations = Array.from({ length: 3000 }, (_, n) => ({
       ...put('big', `id-${n}`, n),
-      data: JSON.stringify({ id: `id-${n}`, n: 9007199254740993, text: `${awkward} ${n}` }),
+      data: JSON.stringify({ id: `id-${n}`, n: 2 ** 52, text: `${awkward} ${n}` }),
     }))
     await storage.append(deltaAt(10, { operations: [put('big', 'first'), put('small', 'x')] }))
     await storage.append(deltaAt(20, { operations }))

@@ -1,0 +1,192 @@
+import type { BucketName, OpId } from '@headwater/protocol'
+import type { LoadedPlan, LoadOptions, LookupKey, Plan } from '@headwater/sync-config'
+import type { Commit, SyncStorage } from '../storage/storage.ts'
+import { SubscriberMap } from './subscriber-map.ts'
+
+export type FeedParts = {
+  readonly storage: Pick<SyncStorage, 'readHead' | 'watchCommits'>
+  readonly loadPlan: (plan: Plan, options: LoadOptions) => LoadedPlan
+  /** Buckets, and lookup results, that one client may have. */
+  readonly bucketsMax: number
+}
+
+/** Tells each session what of the commits concerns it. A commit costs only as much as it has readers. */
+export type CheckpointFeed = {
+  /** `writeCheckpointKey`: of the client. */
+  readonly subscribe: (writeCheckpointKey: string) => Subscription
+  /** What is served now; undefined until the first copy is done. */
+  readonly readServed: () => Promise<Served | undefined>
+  /** Settles when the feed was stopped by its signal; rejects when storage fails. */
+  readonly ended: Promise<void>
+}
+
+export type Served = { readonly generation: number; readonly plan: LoadedPlan; readonly checkpoint: OpId }
+
+/** What a session depends on. */
+export type Interest = { readonly buckets: Iterable<BucketName>; readonly lookupKeys: Iterable<LookupKey> }
+
+/** What happened to a session since it last took. */
+export type SessionChange = {
+  /** Newest state that clients may see. */
+  readonly checkpoint: OpId
+  readonly buckets: ReadonlySet<BucketName>
+  /** The buckets of the session may be others now. */
+  readonly mustResolve: boolean
+  readonly writeCheckpoint: bigint | undefined
+  /** Anything may have changed, the write checkpoint too. */
+  readonly touchesAll: boolean
+  /** When the first of it was shown, by `performance.now()`. */
+  readonly sinceMs: number
+}
+
+/** One session's place in the feed. */
+export class Subscription {
+  /** Called, until replaced, whenever there is something to take or the session is over. */
+  onTouched: () => void = () => {}
+  /** What is served now was built anew, or the feed was stopped. */
+  isOver = false
+  readonly #maps: FeedMaps
+  readonly #writeCheckpointKey: string
+  #buckets: ReadonlySet<BucketName> = new Set()
+  #lookupKeys: ReadonlySet<LookupKey> = new Set()
+  #change: MutableChange | undefined
+
+  constructor(maps: FeedMaps, writeCheckpointKey: string) {
+    this.#maps = maps
+    this.#writeCheckpointKey = writeCheckpointKey
+    maps.byWriteCheckpoint.add(writeCheckpointKey, this)
+  }
+
+  get isTouched(): boolean {
+    return this.#change !== undefined
+  }
+
+  /**
+   * From now on only these concern the session, which knows everything up to `seen`. When the feed is already past
+   * that, what came between cannot be told apart, so everything counts as touched.
+   */
+  follow({ buckets, lookupKeys }: Interest, seen: OpId): void {
+    this.#buckets = this.#maps.byBucket.replace(this.#buckets, new Set(buckets), this)
+    this.#lookupKeys = this.#maps.byLookup.replace(this.#lookupKeys, new Set(lookupKeys), this)
+    const { newest } = this.#maps
+    if (newest !== undefined && newest > seen) this.touch(newest).touchesAll = true
+  }
+
+  take(): SessionChange | undefined {
+    const change = this.#change
+    this.#change = undefined
+    return change === undefined ? undefined : { ...change, checkpoint: this.#maps.newest ?? change.checkpoint }
+  }
+
+  close(): void {
+    this.#buckets = this.#maps.byBucket.replace(this.#buckets, new Set(), this)
+    this.#lookupKeys = this.#maps.byLookup.replace(this.#lookupKeys, new Set(), this)
+    this.#maps.byWriteCheckpoint.remove(this.#writeCheckpointKey, this)
+    this.onTouched = () => {}
+  }
+
+  /** For the feed: what is being gathered. */
+  touch(checkpoint: OpId): MutableChange {
+    this.#change ??= {
+      checkpoint,
+      buckets: new Set(),
+      mustResolve: false,
+      writeCheckpoint: undefined,
+      touchesAll: false,
+      sinceMs: performance.now(),
+    }
+    this.#change.checkpoint = checkpoint
+    return this.#change
+  }
+}
+
+type MutableChange = {
+  checkpoint: OpId
+  readonly buckets: Set<BucketName>
+  mustResolve: boolean
+  writeCheckpoint: bigint | undefined
+  touchesAll: boolean
+  readonly sinceMs: number
+}
+
+type FeedMaps = {
+  readonly byBucket: SubscriberMap<BucketName>
+  readonly byLookup: SubscriberMap<LookupKey>
+  /** Every session is in here. */
+  readonly byWriteCheckpoint: SubscriberMap<string>
+  /** The checkpoint that was handed out last. */
+  newest: OpId | undefined
+}
+
+/** Starts to read commits at once, until `signal` aborts. */
+export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): CheckpointFeed {
+  const { storage, loadPlan, bucketsMax } = parts
+  const maps: FeedMaps = {
+    byBucket: new SubscriberMap(),
+    byLookup: new SubscriberMap(),
+    byWriteCheckpoint: new SubscriberMap(),
+    newest: undefined,
+  }
+  let loaded: { readonly generation: number; readonly plan: LoadedPlan } | undefined
+
+  const readServed = async (): Promise<Served | undefined> => {
+    const head = await storage.readHead()
+    if (head === undefined) return undefined
+    const { generation, plan, checkpoint } = head
+    if (loaded?.generation !== generation) loaded = { generation, plan: loadPlan(plan, { generation, bucketsMax }) }
+    return { ...loaded, checkpoint: checkpoint.opId }
+  }
+
+  return {
+    subscribe: (writeCheckpointKey) => new Subscription(maps, writeCheckpointKey),
+    readServed,
+    ended: handOut(maps, storage, signal),
+  }
+}
+
+async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: AbortSignal): Promise<void> {
+  const commits = storage.watchCommits(signal)
+  let generation = (await storage.readHead())?.generation
+  try {
+    for await (const commit of commits) {
+      // Without a generation at the start there was no session of an older one.
+      if (generation !== undefined && commit.generation !== generation) endAll(maps)
+      generation = commit.generation
+      if (commit.checkpoint !== undefined) touchAll(maps, commit, commit.checkpoint.opId)
+      else endAll(maps)
+    }
+  } finally {
+    endAll(maps)
+  }
+}
+
+function touchAll(maps: FeedMaps, commit: Commit, checkpoint: OpId): void {
+  maps.newest = checkpoint
+  const touched = new Set<Subscription>()
+  if (commit.touchesAll) {
+    for (const session of maps.byWriteCheckpoint.all()) {
+      session.touch(checkpoint).touchesAll = true
+      touched.add(session)
+    }
+  }
+  for (const [bucket, session] of maps.byBucket.matching(commit.buckets)) {
+    session.touch(checkpoint).buckets.add(bucket)
+    touched.add(session)
+  }
+  for (const [, session] of maps.byLookup.matching(commit.lookups)) {
+    session.touch(checkpoint).mustResolve = true
+    touched.add(session)
+  }
+  for (const [key, session] of maps.byWriteCheckpoint.matching(commit.writeCheckpoints)) {
+    session.touch(checkpoint).writeCheckpoint = commit.writeCheckpoints.get(key)
+    touched.add(session)
+  }
+  for (const session of touched) session.onTouched()
+}
+
+function endAll(maps: FeedMaps): void {
+  for (const session of maps.byWriteCheckpoint.all()) {
+    session.isOver = true
+    session.onTouched()
+  }
+}

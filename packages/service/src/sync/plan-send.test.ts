@@ -1,0 +1,134 @@
+import { type BucketEntry, type BucketName, toBucketName, toChecksum, toOpId } from '@headwater/protocol'
+import { describe, expect, test } from 'vitest'
+import { type Announced, planSend, type Update } from './plan-send.ts'
+
+describe('the first time', () => {
+  test('everything is announced in a checkpoint line and everything is fetched, most urgent first', () => {
+    const entries = [
+      entry('files', { priority: 3 }),
+      entry('inbox', { priority: 1 }),
+      entry('archive', { priority: 3 }),
+    ]
+    const plan = planSend(nothingAnnounced(), all(7, entries))
+    expect(plan?.line).toEqual({
+      kind: 'checkpoint',
+      checkpoint: { lastOpId: 7n, writeCheckpoint: undefined, buckets: entries, streams: [] },
+    })
+    expect(plan?.groups).toEqual([
+      { priority: 1, buckets: ['inbox'] },
+      { priority: 3, buckets: ['archive', 'files'] },
+    ])
+  })
+
+  test('a client without buckets gets an empty checkpoint', () => {
+    expect(planSend(nothingAnnounced(), all(7, []))).toMatchObject({ line: { kind: 'checkpoint' }, groups: [] })
+  })
+})
+
+describe('later', () => {
+  test('nothing is sent when sums, counts, buckets and write checkpoint are as announced', () => {
+    const announced = wasAnnounced([entry('a')])
+    expect(planSend(announced, all(9, [entry('a')]))).toBeUndefined()
+    expect(planSend(announced, touched(9, [{ ...total('a') }]))).toBeUndefined()
+  })
+
+  test('a bucket whose sum or count changed is announced and fetched, others are not', () => {
+    const announced = wasAnnounced([entry('a'), entry('b', { priority: 1 })])
+    const plan = planSend(announced, touched(9, [total('a'), total('b', 5, 2)]))
+    expect(plan?.line).toMatchObject({
+      kind: 'checkpoint-diff',
+      diff: { lastOpId: 9n, updatedBuckets: [{ bucket: 'b', checksum: 5, count: 2, priority: 1 }], removedBuckets: [] },
+    })
+    expect(plan?.groups).toEqual([{ priority: 1, buckets: ['b'] }])
+  })
+
+  test('a bucket that appears is fetched and one that is gone is removed', () => {
+    const plan = planSend(wasAnnounced([entry('old'), entry('kept')]), all(9, [entry('kept'), entry('new')]))
+    expect(plan).toMatchObject({ updated: [entry('new')], removed: ['old'], groups: [{ buckets: ['new'] }] })
+  })
+
+  test('a write checkpoint alone is worth a line, with nothing to fetch', () => {
+    const plan = planSend(wasAnnounced([entry('a')]), { ...touched(9, []), writeCheckpoint: 4n })
+    expect(plan?.line).toEqual({
+      kind: 'checkpoint-diff',
+      diff: { lastOpId: 9n, writeCheckpoint: 4n, updatedBuckets: [], removedBuckets: [] },
+    })
+    expect(plan?.groups).toEqual([])
+  })
+
+  test('a bucket that gets another reason or priority is announced again', () => {
+    const plan = planSend(wasAnnounced([entry('a')]), all(9, [entry('a', { priority: 0 })]))
+    expect(plan?.updated).toEqual([entry('a', { priority: 0 })])
+  })
+
+  test('streams that changed need a whole checkpoint line, but what the client has is not fetched again', () => {
+    const streams = [{ name: 's', isDefault: true, errors: [{ subscription: 'default', message: 'no' }] }] as const
+    const update: Update = {
+      checkpoint: toOpId(9n),
+      writeCheckpoint: undefined,
+      change: { kind: 'all', entries: [entry('a')], streams },
+    }
+    expect(planSend(wasAnnounced([entry('a')]), update)).toMatchObject({
+      line: { kind: 'checkpoint', checkpoint: { streams } },
+      groups: [],
+    })
+  })
+})
+
+describe('when a download was interrupted', () => {
+  test('unfinished buckets are fetched on with what is new, in the order of urgency', () => {
+    const announced = {
+      ...wasAnnounced([entry('log'), entry('me', { priority: 1 })]),
+      unfinished: new Set([name('log')]),
+    }
+    expect(planSend(announced, touched(9, [total('me', 5, 2)]))?.groups).toEqual([
+      { priority: 1, buckets: ['me'] },
+      { priority: 3, buckets: ['log'] },
+    ])
+  })
+
+  test('an unfinished bucket that is gone is not fetched', () => {
+    const announced = { ...wasAnnounced([entry('log'), entry('me')]), unfinished: new Set([name('log')]) }
+    expect(planSend(announced, all(9, [entry('me')]))).toMatchObject({ removed: ['log'], groups: [] })
+  })
+
+  test('a checkpoint that cannot be completed is followed by another although no sum changed', () => {
+    const announced = { ...wasAnnounced([entry('a')]), unfinished: new Set([name('a')]), isSuperseded: true }
+    expect(planSend(announced, all(9, [entry('a')]))).toMatchObject({
+      line: { kind: 'checkpoint-diff' },
+      groups: [{ buckets: ['a'] }],
+    })
+  })
+})
+
+function name(text: string): BucketName {
+  return toBucketName(text)
+}
+
+function entry(bucket: string, parts: Partial<BucketEntry> = {}): BucketEntry {
+  return { ...total(bucket), priority: 3, subscriptions: [{ kind: 'default', stream: 0 }], ...parts }
+}
+
+function total(bucket: string, checksum = 1, count = 1) {
+  return { bucket: name(bucket), checksum: toChecksum(checksum), count }
+}
+
+function nothingAnnounced(): Announced {
+  return { entries: undefined, streams: [], writeCheckpoint: undefined, unfinished: new Set(), isSuperseded: false }
+}
+
+function wasAnnounced(entries: readonly BucketEntry[]): Announced {
+  return { ...nothingAnnounced(), entries: new Map(entries.map((one) => [one.bucket, one])) }
+}
+
+function all(checkpoint: number, entries: readonly BucketEntry[]): Update {
+  return {
+    checkpoint: toOpId(BigInt(checkpoint)),
+    writeCheckpoint: undefined,
+    change: { kind: 'all', entries, streams: [] },
+  }
+}
+
+function touched(checkpoint: number, sums: ReturnType<typeof total>[]): Update {
+  return { checkpoint: toOpId(BigInt(checkpoint)), writeCheckpoint: undefined, change: { kind: 'touched', sums } }
+}

@@ -1,0 +1,76 @@
+import {
+  type BucketEntry,
+  type BucketName,
+  OP_ID_ZERO,
+  type OpId,
+  type StreamEntry,
+  type SyncRequest,
+} from '@headwater/protocol'
+import type { Announced, SendPlan, Update } from './plan-send.ts'
+
+/** What one client was told, and what it has. */
+export class SessionState {
+  /** Announced last; never goes back. */
+  checkpoint = OP_ID_ZERO
+  writeCheckpoint: bigint | undefined
+  /** A MOVE or CLEAR was sent that reaches beyond the checkpoint: it cannot be completed. */
+  isSuperseded = false
+  readonly #entries = new Map<BucketName, BucketEntry>()
+  /** Id of the last operation that the client has of each bucket, as it said itself or as it was sent. */
+  readonly #positions = new Map<BucketName, OpId>()
+  readonly #unfinished = new Set<BucketName>()
+  #streams: readonly StreamEntry[] = []
+  #isAnnounced = false
+
+  constructor(request: SyncRequest) {
+    for (const { name, after } of request.buckets) this.#positions.set(name, after)
+  }
+
+  get announced(): Announced {
+    return {
+      entries: this.#isAnnounced ? this.#entries : undefined,
+      streams: this.#streams,
+      writeCheckpoint: this.writeCheckpoint,
+      unfinished: this.#unfinished,
+      isSuperseded: this.isSuperseded,
+    }
+  }
+
+  /** The line of `plan` is on its way. */
+  announce(plan: SendPlan, { checkpoint, writeCheckpoint, change }: Update): void {
+    for (const entry of plan.updated) this.#entries.set(entry.bucket, entry)
+    for (const bucket of plan.removed) {
+      this.#entries.delete(bucket)
+      this.#positions.delete(bucket)
+      this.#unfinished.delete(bucket)
+    }
+    for (const { buckets } of plan.groups) for (const bucket of buckets) this.#unfinished.add(bucket)
+    if (!this.#isAnnounced) this.#dropUngranted()
+    if (change.kind === 'all') this.#streams = change.streams
+    this.checkpoint = checkpoint
+    this.writeCheckpoint = writeCheckpoint
+    this.isSuperseded = false
+    this.#isAnnounced = true
+  }
+
+  positionOf(bucket: BucketName): OpId {
+    return this.#positions.get(bucket) ?? OP_ID_ZERO
+  }
+
+  advance(bucket: BucketName, to: OpId): void {
+    this.#positions.set(bucket, to)
+  }
+
+  isUnfinished(bucket: BucketName): boolean {
+    return this.#unfinished.has(bucket)
+  }
+
+  finish(bucket: BucketName): void {
+    this.#unfinished.delete(bucket)
+  }
+
+  /** A client may offer buckets that it does not get any more. */
+  #dropUngranted(): void {
+    for (const bucket of this.#positions.keys()) if (!this.#entries.has(bucket)) this.#positions.delete(bucket)
+  }
+}

@@ -1,0 +1,371 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  decodeBsonLine,
+  decodeLine,
+  splitBson,
+  HeadwaterError,
+  type Line,
+  type SyncRequest,
+  toBucketName,
+  toOpId,
+  type UnknownLine,
+} from '@headwater/protocol'
+import type { GrantedBucket, LoadedPlan, Resolution } from '@headwater/sync-config'
+import { createManualClock, type ManualClock } from '@headwater/testkit'
+import { expect, test } from 'vitest'
+import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
+import type { BucketStorage } from '../storage/storage.ts'
+import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/storage.contract.ts'
+import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
+import { openSyncStream } from './session.ts'
+
+test('a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
+  await using service = await startService()
+  await service.storage.append(
+    deltaAt(10, { operations: [put('lists', 'L1', 3687929421), put('todos', 'T1', 7), put('other', 'x')] }),
+  )
+  const stream = service.connect()
+
+  const chunk = await stream.chunk()
+  expect(chunk.map(({ kind }) => kind)).toEqual(['checkpoint', 'data', 'data', 'checkpoint-complete'])
+  expect(chunk[0]).toMatchObject({
+    checkpoint: {
+      lastOpId: 3n,
+      writeCheckpoint: undefined,
+      buckets: [{ bucket: 'lists', checksum: 3687929421, count: 1, priority: 3 }, { bucket: 'todos' }],
+      streams: [{ name: 'all' }],
+    },
+  })
+  expect(chunk[1]).toMatchObject({
+    batch: { bucket: 'lists', after: 0n, nextAfter: 1n, hasMore: false, operations: [{ opId: 1n, id: 'L1' }] },
+  })
+  expect(chunk[3]).toMatchObject({ lastOpId: 3n })
+})
+
+test('a live change comes as a diff, its operations and the completion, in one chunk', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1', 1), put('todos', 'T2', 2)] }))
+  const stream = service.connect()
+  await stream.chunk()
+
+  await service.storage.append(
+    deltaAt(20, { operations: [put('other', 'x'), put('todos', 'T1', 5), remove('todos', 'T2')] }),
+  )
+  expect(await stream.chunk()).toMatchObject([
+    {
+      kind: 'checkpoint-diff',
+      diff: { lastOpId: 5n, removedBuckets: [], updatedBuckets: [{ bucket: 'todos', count: 4 }] },
+    },
+    {
+      kind: 'data',
+      batch: {
+        bucket: 'todos',
+        after: 2n,
+        nextAfter: 5n,
+        operations: [
+          { kind: 'put', opId: 4n },
+          { kind: 'remove', opId: 5n },
+        ],
+      },
+    },
+    { kind: 'checkpoint-complete', lastOpId: 5n },
+  ])
+})
+
+test('a change of buckets that a client does not have sends it nothing', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
+  const stream = service.connect()
+  await stream.chunk()
+  await service.storage.append(deltaAt(20, { operations: [put('other', 'x')] }))
+  await service.storage.append(deltaAt(30, { operations: [put('todos', 'T3')] }))
+  expect(await stream.chunk()).toMatchObject([{ diff: { lastOpId: 3n } }, { batch: { after: 1n } }, {}])
+})
+
+test('a client that resumes gets only what it does not have', async () => {
+  await using service = await startService()
+  await service.storage.append(
+    deltaAt(10, { operations: [put('lists', 'L1'), put('todos', 'T1'), put('todos', 'T2')] }),
+  )
+  const buckets = [bucketAt('lists', 3), bucketAt('todos', 2), bucketAt('gone', 3)]
+  const chunk = await service.connect({ buckets }).chunk()
+  expect(chunk).toMatchObject([
+    { kind: 'checkpoint' },
+    { kind: 'data', batch: { bucket: 'todos', after: 2n, operations: [{ id: 'T2' }] } },
+    { kind: 'checkpoint-complete' },
+  ])
+  const nothing = await service.connect({ buckets: [bucketAt('lists', 3), bucketAt('todos', 3)] }).chunk()
+  expect(nothing.map(({ kind }) => kind)).toEqual(['checkpoint', 'checkpoint-complete'])
+})
+
+test('urgent buckets are sent and completed before the others', async () => {
+  await using service = await startService({ grants: { files: 3, inbox: 1, me: 0 } })
+  await service.storage.append(deltaAt(10, { operations: [put('files', 'f1'), put('inbox', 'm1'), put('me', 'u1')] }))
+  const stream = service.connect()
+  expect(await stream.chunk()).toMatchObject([
+    { kind: 'checkpoint' },
+    { batch: { bucket: 'me' } },
+    { kind: 'partial-checkpoint-complete', priority: 0, lastOpId: 3n },
+    { batch: { bucket: 'inbox' } },
+    { kind: 'partial-checkpoint-complete', priority: 1 },
+    { batch: { bucket: 'files' } },
+    { kind: 'checkpoint-complete' },
+  ])
+  await service.storage.append(deltaAt(20, { operations: [put('inbox', 'm2')] }))
+  expect((await stream.chunk()).map(({ kind }) => kind)).toEqual(['checkpoint-diff', 'data', 'checkpoint-complete'])
+})
+
+test('a newer checkpoint interrupts a long download, and the urgent change comes first', async () => {
+  await using service = await startService({ grants: { me: 1, log: 3 } })
+  await service.storage.append(
+    deltaAt(10, { operations: [put('me', 'u1'), ...Array.from({ length: 5000 }, (_, n) => put('log', `g${n}`))] }),
+  )
+  const stream = service.connect()
+  const first = await stream.chunk()
+  expect(first.map(({ kind }) => kind).slice(0, 4)).toEqual([
+    'checkpoint',
+    'data',
+    'partial-checkpoint-complete',
+    'data',
+  ])
+
+  await service.storage.append(deltaAt(20, { operations: [put('me', 'u1')] }))
+  const lines = [...first, ...(await stream.until('checkpoint-complete'))]
+  const diffAt = lines.findIndex(({ kind }) => kind === 'checkpoint-diff')
+  expect(lines[diffAt]).toMatchObject({ diff: { lastOpId: 5002n, updatedBuckets: [{ bucket: 'me' }] } })
+  expect(lines[diffAt + 1]).toMatchObject({ batch: { bucket: 'me', operations: [{ opId: 5002n }] } })
+  expect(lines[diffAt + 2]).toMatchObject({ kind: 'partial-checkpoint-complete', priority: 1 })
+  expect(lines.filter(({ kind }) => kind === 'checkpoint-complete')).toHaveLength(1)
+  const log = lines.flatMap((line) =>
+    line.kind === 'data' && line.batch.bucket === 'log' ? line.batch.operations : [],
+  )
+  expect(log.map(({ opId }) => Number(opId))).toEqual(Array.from({ length: 5000 }, (_, n) => n + 2))
+})
+
+test('a bucket appears and another goes away when a lookup changes, without any operation', async () => {
+  await using service = await startService({ grants: { lists: 3 }, dynamic: true })
+  await service.storage.append(
+    deltaAt(10, {
+      operations: [put('lists', 'L1'), put('dynamic-L1', 'T1'), put('dynamic-L9', 'T9')],
+      lookups: [lookupChange('m', [], [lookup('members', '["L1"]')])],
+    }),
+  )
+  const stream = service.connect()
+  expect((await stream.chunk())[0]).toMatchObject({
+    checkpoint: { buckets: [{ bucket: 'lists' }, { bucket: 'dynamic-L1' }] },
+  })
+
+  await service.storage.append(
+    deltaAt(20, { lookups: [lookupChange('m', [lookup('members', '["L1"]')], [lookup('members', '["L9"]')])] }),
+  )
+  expect(await stream.chunk()).toMatchObject([
+    {
+      kind: 'checkpoint-diff',
+      diff: { lastOpId: 4n, removedBuckets: ['dynamic-L1'], updatedBuckets: [{ bucket: 'dynamic-L9', count: 1 }] },
+    },
+    { batch: { bucket: 'dynamic-L9', after: 0n, operations: [{ opId: 3n }] } },
+    { kind: 'checkpoint-complete' },
+  ])
+})
+
+test('a write checkpoint alone makes a diff and a completion, and is repeated from then on', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
+  const stream = service.connect({ clientId: 'c-01' })
+  const other = service.connect({ clientId: 'c-02' })
+  await stream.chunk()
+  await other.chunk()
+  await service.storage.append(deltaAt(20, { writeCheckpoints: [{ key: 'ann/c-01', number: 5n }] }))
+  expect(await stream.chunk()).toEqual([
+    { kind: 'checkpoint-diff', diff: { lastOpId: 1n, writeCheckpoint: 5n, updatedBuckets: [], removedBuckets: [] } },
+    { kind: 'checkpoint-complete', lastOpId: 1n },
+  ])
+  await service.storage.append(deltaAt(30, { operations: [put('todos', 'T2')] }))
+  expect((await stream.chunk())[0]).toMatchObject({ diff: { writeCheckpoint: 5n } })
+  expect((await other.chunk())[0]).toMatchObject({ diff: { lastOpId: 2n, writeCheckpoint: undefined } })
+  expect((await service.connect({ clientId: 'c-01' }).chunk())[0]).toMatchObject({
+    checkpoint: { writeCheckpoint: 5n },
+  })
+})
+
+test('keepalive lines come every 20 seconds or so, once more before the token ends, and 0 ends the stream', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, {}))
+  const stream = service.connect({}, { expiresInMs: 65_000 })
+  await stream.chunk()
+  const seconds: number[] = []
+  for (let line = stream.chunk(); ; line = stream.chunk()) {
+    const chunk = await service.clockUntil(line)
+    if (chunk.length === 0) break
+    seconds.push(...chunk.map((one) => (one.kind === 'token-expires-in' ? one.seconds : -1)))
+  }
+  expect(seconds).toEqual([45, 25, 20, 0])
+})
+
+test('a token that has just expired gets the line that says so, and nothing else', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, {}))
+  const stream = service.connect({}, { expiresInMs: -5_000 })
+  expect(await stream.chunk()).toEqual([{ kind: 'token-expires-in', seconds: 0 }])
+  expect(await stream.chunk()).toEqual([])
+})
+
+test('a slow start shows a sign of life after a second and a half', async () => {
+  await using service = await startService({ resolveAfter: (clock) => clock.wait(4_000, new AbortController().signal) })
+  await service.storage.append(deltaAt(10, {}))
+  const stream = service.connect()
+  expect(await service.clockUntil(stream.chunk())).toEqual([{ kind: 'token-expires-in', seconds: 3599 }])
+  expect((await service.clockUntil(stream.chunk()))[0]).toMatchObject({ kind: 'checkpoint' })
+})
+
+test('a request is refused before the first line while nothing is served yet', async () => {
+  await using service = await startService()
+  await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'no-sync-config' })
+})
+
+test('a request that resolves to too many buckets is refused before the first line', async () => {
+  const refuse = async () => {
+    throw new HeadwaterError('too-many-buckets', 'Cannot sync: too many buckets')
+  }
+  await using service = await startService({ resolveAfter: refuse })
+  await service.storage.append(deltaAt(10, {}))
+  await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'too-many-buckets' })
+})
+
+test('a new generation ends the streams of the old one normally', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, {}))
+  const stream = service.connect()
+  await stream.chunk()
+  const next = stream.chunk()
+  await service.storage.startGeneration(origin())
+  expect(await next).toEqual([])
+})
+
+test('a client that asks for BSON gets BSON', async () => {
+  await using service = await startService()
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
+  const { value } = await service.open({}, { format: 'bson' }).next()
+  const lines: unknown[] = []
+  for await (const document of splitBson(once(value ?? new Uint8Array(0)))) lines.push(decodeBsonLine(document))
+  expect(lines).toMatchObject([
+    { kind: 'checkpoint' },
+    { kind: 'data', batch: { operations: [{ id: 'T1' }] } },
+    { kind: 'checkpoint-complete' },
+  ])
+})
+
+type ServiceOptions = {
+  readonly grants?: Readonly<Record<string, number>>
+  /** Also buckets `dynamic-…` by the entries of the lookup `members`. */
+  readonly dynamic?: boolean
+  readonly resolveAfter?: (clock: ManualClock) => Promise<void>
+}
+
+type Connect = { readonly expiresInMs?: number; readonly format?: 'ndjson' | 'bson' }
+
+async function startService({
+  grants = { lists: 3, todos: 3 },
+  dynamic = false,
+  resolveAfter = async () => {},
+}: ServiceOptions = {}) {
+  const path = await mkdtemp(join(tmpdir(), 'headwater-session-'))
+  const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
+  const metrics = { add: () => {}, set: () => {}, change: () => {}, observe: () => {} }
+  const storage: BucketStorage = await openSqliteStorage({ path, log })
+  await storage.startGeneration(origin())
+  const clock = createManualClock()
+  const stop = new AbortController()
+  const resolve: LoadedPlan['resolve'] = async (_, readLookups) => {
+    await resolveAfter(clock)
+    const lookupKeys = dynamic ? [key('members')] : []
+    const entries = (await readLookups(lookupKeys)).flat().map((outputs) => JSON.parse(outputs) as string[])
+    const names = [...Object.entries(grants), ...entries.map(([name]) => [`dynamic-${name}`, 3] as const)]
+    return resolutionOf(
+      names.map(([name, priority]) => granted(name, priority)),
+      lookupKeys,
+    )
+  }
+  const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
+  const feed: CheckpointFeed = createCheckpointFeed({ storage, loadPlan: () => plan, bucketsMax: 1000 }, stop.signal)
+  const parts = { storage, feed, clock, random: () => 0.5, log, metrics }
+
+  const open = (request: Partial<SyncRequest> = {}, { expiresInMs = 3_600_000, format = 'ndjson' }: Connect = {}) =>
+    openSyncStream(
+      parts,
+      {
+        request: { ...emptyRequest(), ...request },
+        user: { userId: 'ann', claims: {}, expiresAtMs: clock.nowMs() + expiresInMs },
+        format,
+      },
+      stop.signal,
+    )
+
+  return {
+    storage,
+    open,
+    connect: (request: Partial<SyncRequest> = {}, options: Connect = {}) => readerOf(open(request, options)),
+    /** Lets time pass until `work` is done. */
+    clockUntil: async <T>(work: Promise<T>): Promise<T> => {
+      const progress = { isDone: false }
+      const done = () => {
+        progress.isDone = true
+      }
+      work.then(done, done)
+      while (!progress.isDone) await clock.advance(500)
+      return work
+    },
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await feed.ended
+      await storage[Symbol.asyncDispose]()
+      await rm(path, { recursive: true })
+    },
+  }
+}
+
+function readerOf(stream: AsyncGenerator<Uint8Array, void, undefined>) {
+  const chunk = async (): Promise<(Line | UnknownLine)[]> => {
+    const { value } = await stream.next()
+    if (value === undefined) return []
+    const text = new TextDecoder().decode(value)
+    expect(text.endsWith('\n')).toBe(true)
+    return text.trimEnd().split('\n').map(decodeLine)
+  }
+  const until = async (kind: Line['kind']) => {
+    const lines: (Line | UnknownLine)[] = []
+    while (!lines.some((line) => line.kind === kind)) lines.push(...(await chunk()))
+    return lines
+  }
+  return { chunk, until }
+}
+
+function granted(name: string, priority: number): GrantedBucket {
+  return { bucket: toBucketName(name), priority, reasons: [{ kind: 'default', stream: 0 }] }
+}
+
+function resolutionOf(buckets: readonly GrantedBucket[], lookupKeys: Resolution['lookupKeys']): Resolution {
+  return { buckets, streams: [{ name: 'all', isDefault: true, errors: [] }], lookupKeys }
+}
+
+function bucketAt(name: string, after: number) {
+  return { name: toBucketName(name), after: toOpId(BigInt(after)) }
+}
+
+function emptyRequest(): SyncRequest {
+  return {
+    buckets: [],
+    clientId: undefined,
+    parameters: {},
+    appMetadata: {},
+    rawData: true,
+    includeDefaults: true,
+    subscriptions: [],
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,298 @@
+import {
+  encodeDataLine,
+  encodeLine,
+  type BucketName,
+  type LineFormat,
+  type OperationFormat,
+  type SyncRequest,
+} from '@headwater/protocol'
+import type { VerifiedUser } from '../auth/claims.ts'
+import type { Log } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { SyncStorage } from '../storage/storage.ts'
+import type { CheckpointFeed, Subscription } from './checkpoint-feed.ts'
+import type { Clock } from './clock.ts'
+import { createKeepalive, type Keepalive } from './keepalive.ts'
+import { LineBuffer } from './line-buffer.ts'
+import type { SendPlan } from './plan-send.ts'
+import { Preparation } from './prepare.ts'
+import { SessionState } from './session-state.ts'
+import { Turns } from './turns.ts'
+import { Wake } from './wake.ts'
+
+export type SyncParts = {
+  readonly storage: SyncStorage
+  readonly feed: CheckpointFeed
+  readonly clock: Clock
+  /** At least 0, below 1. */
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export type SyncOpen = {
+  readonly request: SyncRequest
+  readonly user: VerifiedUser
+  readonly format: OperationFormat
+  /** Between two keepalive lines; 20 s when absent. */
+  readonly keepaliveMs?: number | undefined
+}
+
+/** A data line is about so large at most; one operation is never cut. */
+const LINE_BYTES_MAX = 1_048_576
+const LINE_OPERATIONS_MAX = 1_000
+
+/** Lines are handed on when there are so many bytes of them, or when nothing more is to be sent now. */
+const FLUSH_BYTES = 65_536
+
+/** A download is not interrupted by a newer checkpoint before so many operations: else it might never get on. */
+const INTERRUPT_FROM_OPERATIONS = 1_000
+
+/**
+ * The lines of one sync stream, encoded, in chunks that end where a line ends. Ends after the token has expired, when
+ * what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request cannot be
+ * served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
+ */
+export async function* openSyncStream(
+  parts: SyncParts,
+  open: SyncOpen,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { feed, metrics, log } = parts
+  const { request, user } = open
+  const writeCheckpointKey = request.clientId === undefined ? user.userId : `${user.userId}/${request.clientId}`
+  const subscription = feed.subscribe(writeCheckpointKey)
+  const stream = new Stream(parts, open, { subscription, writeCheckpointKey, signal })
+  metrics.change('headwater_sync_streams_count', 1)
+  try {
+    for await (const bytes of stream.run()) {
+      metrics.add('headwater_sync_sent_bytes_total', bytes.length)
+      yield bytes
+    }
+  } finally {
+    stream.close()
+    subscription.close()
+    metrics.change('headwater_sync_streams_count', -1)
+    log.debug('sync-stream-ended', {
+      userId: user.userId,
+      clientId: request.clientId,
+      operations: stream.operationsSent,
+    })
+  }
+}
+
+type StreamIdentity = {
+  readonly subscription: Subscription
+  readonly writeCheckpointKey: string
+  readonly signal: AbortSignal
+}
+
+/** `ended`: no line may follow. `idle`: the client knows everything, or must wait for a newer state. */
+type RoundEnd =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'newer'; readonly plan: SendPlan }
+
+const ENDED: RoundEnd = { kind: 'ended' }
+const IDLE: RoundEnd = { kind: 'idle' }
+
+class Stream {
+  operationsSent = 0
+  readonly #parts: SyncParts
+  readonly #format: OperationFormat
+  readonly #lineFormat: LineFormat
+  readonly #subscription: Subscription
+  readonly #signal: AbortSignal
+  readonly #state: SessionState
+  readonly #preparation: Preparation
+  readonly #keepalive: Keepalive
+  readonly #lines = new LineBuffer()
+  readonly #wake = new Wake()
+  readonly #timers = new AbortController()
+  #hasTimer = false
+  /** When the oldest change that is being told was shown. */
+  #shownAtMs: number | undefined
+  #hasEnded = false
+
+  constructor(parts: SyncParts, open: SyncOpen, identity: StreamIdentity) {
+    const { request, user, format, keepaliveMs } = open
+    const { subscription, writeCheckpointKey, signal } = identity
+    const { storage, feed, clock, random } = parts
+    this.#parts = parts
+    this.#format = format
+    this.#lineFormat = format === 'bson' ? 'bson' : 'ndjson'
+    this.#subscription = subscription
+    this.#signal = signal
+    this.#state = new SessionState(request)
+    this.#preparation = new Preparation({
+      storage,
+      feed,
+      subscription,
+      request,
+      user,
+      writeCheckpointKey,
+      state: this.#state,
+    })
+    this.#keepalive = createKeepalive({
+      nowMs: clock.nowMs(),
+      expiresAtMs: user.expiresAtMs,
+      random,
+      intervalMs: keepaliveMs,
+    })
+    subscription.onTouched = this.#wake.call
+    signal.addEventListener('abort', this.#wake.call)
+  }
+
+  async *run(): AsyncGenerator<Uint8Array, void, undefined> {
+    // A token that has expired already gets the line that says so, and nothing else.
+    let plan = this.#mayGoOn() ? yield* this.#stayAlive(this.#preparation.prepareAll()) : undefined
+    while (!this.#hasEnded) {
+      if (plan === undefined) {
+        plan = yield* this.#awaitNews()
+        continue
+      }
+      const end: RoundEnd = yield* this.#sendRound(plan)
+      plan = end.kind === 'newer' ? end.plan : undefined
+    }
+    if (this.#lines.length > 0) yield this.#lines.take()
+  }
+
+  close(): void {
+    this.#timers.abort()
+    this.#signal.removeEventListener('abort', this.#wake.call)
+  }
+
+  /** Sleeps until something concerns this client; returns what to tell it, if anything. */
+  async *#awaitNews(): AsyncGenerator<Uint8Array, SendPlan | undefined, undefined> {
+    if (this.#lines.length > 0) yield this.#lines.take()
+    const change = this.#subscription.take()
+    if (change !== undefined) {
+      this.#shownAtMs = change.sinceMs
+      return yield* this.#stayAlive(this.#preparation.prepareChange(change))
+    }
+    if (this.#state.isSuperseded) {
+      const plan = yield* this.#stayAlive(this.#preparation.prepareAll())
+      if (plan !== undefined) return plan
+    }
+    if (this.#mayGoOn()) await this.#sleep()
+    this.#mayGoOn()
+    return undefined
+  }
+
+  /** Sends a checkpoint line, what belongs to it, and its completion. */
+  async *#sendRound(plan: SendPlan): AsyncGenerator<Uint8Array, RoundEnd, undefined> {
+    this.#keepalive.begin(this.#parts.clock.nowMs())
+    this.#lines.push(encodeLine(plan.line, this.#lineFormat))
+    const turns = new Turns()
+    const sentBefore = this.operationsSent
+    let isSuperseded = false
+    for (const group of plan.groups) {
+      for (const bucket of group.buckets) {
+        while (this.#state.isUnfinished(bucket)) {
+          const newer = await this.#findNewer(this.operationsSent - sentBefore)
+          if (newer !== undefined) return { kind: 'newer', plan: newer }
+          isSuperseded = (await this.#sendPage(bucket)) || isSuperseded
+          if (!this.#mayGoOn()) return ENDED
+          if (this.#lines.length >= FLUSH_BYTES) yield this.#lines.take()
+          if (turns.isOver) await turns.next()
+        }
+      }
+      if (isSuperseded) {
+        this.#state.isSuperseded = true
+        return IDLE
+      }
+      if (group !== plan.groups.at(-1)) this.#pushPartial(group.priority)
+    }
+    this.#lines.push(encodeLine({ kind: 'checkpoint-complete', lastOpId: this.#state.checkpoint }, this.#lineFormat))
+    this.#noteCompleted()
+    return IDLE
+  }
+
+  /** One data line at most; true when it hides an operation beyond the checkpoint. */
+  async #sendPage(bucket: BucketName): Promise<boolean> {
+    const state = this.#state
+    const after = state.positionOf(bucket)
+    if (after >= state.checkpoint) {
+      state.finish(bucket)
+      return false
+    }
+    const page = await this.#parts.storage.readBucket({
+      bucket,
+      after,
+      upTo: state.checkpoint,
+      format: this.#format,
+      bytesMax: LINE_BYTES_MAX,
+      operationsMax: LINE_OPERATIONS_MAX,
+    })
+    const { nextAfter, hasMore, count } = page
+    if (count > 0) {
+      this.#lines.push(...encodeDataLine({ bucket, after, nextAfter, hasMore }, page, this.#format))
+      state.advance(bucket, nextAfter)
+      this.operationsSent += count
+    }
+    if (!hasMore) state.finish(bucket)
+    return page.isSuperseded
+  }
+
+  /** After a good part of a long round: what is newer and concerns this client, if anything. */
+  async #findNewer(operationsSent: number): Promise<SendPlan | undefined> {
+    if (operationsSent < INTERRUPT_FROM_OPERATIONS) return undefined
+    const change = this.#subscription.take()
+    return change === undefined ? undefined : this.#preparation.prepareChange(change)
+  }
+
+  #pushPartial(priority: number): void {
+    const { checkpoint } = this.#state
+    this.#lines.push(
+      encodeLine({ kind: 'partial-checkpoint-complete', lastOpId: checkpoint, priority }, this.#lineFormat),
+    )
+  }
+
+  #noteCompleted(): void {
+    if (this.#shownAtMs === undefined) return
+    this.#parts.metrics.observe('headwater_sync_checkpoint_seconds', (performance.now() - this.#shownAtMs) / 1000)
+    this.#shownAtMs = undefined
+  }
+
+  /** Sends keepalive lines until `work` is done. Undefined when the stream ended before. */
+  async *#stayAlive<Result>(work: Promise<Result>): AsyncGenerator<Uint8Array, Result | undefined, undefined> {
+    const progress = { isSettled: false }
+    const settle = (): void => {
+      progress.isSettled = true
+      this.#wake.call()
+    }
+    work.then(settle, settle)
+    while (!progress.isSettled) {
+      await this.#sleep()
+      if (progress.isSettled) break
+      if (!this.#mayGoOn()) return undefined
+      if (this.#lines.length > 0) yield this.#lines.take()
+    }
+    return await work
+  }
+
+  /** False when no line may follow. Adds the keepalive line that is due, if one is. */
+  #mayGoOn(): boolean {
+    if (this.#signal.aborted || this.#subscription.isOver) this.#hasEnded = true
+    if (this.#hasEnded) return false
+    const seconds = this.#keepalive.takeDue(this.#parts.clock.nowMs())
+    if (seconds === undefined) return true
+    this.#lines.push(encodeLine({ kind: 'token-expires-in', seconds }, this.#lineFormat))
+    if (seconds === 0) this.#hasEnded = true
+    return seconds > 0
+  }
+
+  /** Until something wakes this stream: a change, its end, work that is done, or a keepalive line that is due. */
+  async #sleep(): Promise<void> {
+    if (!this.#hasTimer) void this.#startTimer()
+    await this.#wake.sleep()
+  }
+
+  async #startTimer(): Promise<void> {
+    const { clock } = this.#parts
+    this.#hasTimer = true
+    await clock.wait(this.#keepalive.untilNextMs(clock.nowMs()), this.#timers.signal)
+    this.#hasTimer = false
+    this.#wake.call()
+  }
+}

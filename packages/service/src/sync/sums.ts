@@ -1,0 +1,44 @@
+import type { BucketEntry, BucketName, OpId } from '@headwater/protocol'
+import type { GrantedBucket } from '@headwater/sync-config'
+import type { SyncStorage } from '../storage/storage.ts'
+import type { BucketTotal } from './plan-send.ts'
+import { Turns } from './turns.ts'
+
+/** Buckets asked for at once; others run in between. */
+const BUCKETS_PER_READ = 250
+
+/** Sum and count of each bucket up to a checkpoint, in the order of `buckets`. */
+export async function readTotals(
+  storage: SyncStorage,
+  buckets: readonly BucketName[],
+  checkpoint: OpId,
+): Promise<BucketTotal[]> {
+  const totals: BucketTotal[] = []
+  const turns = new Turns()
+  for (let at = 0; at < buckets.length; at += BUCKETS_PER_READ) {
+    const some = buckets.slice(at, at + BUCKETS_PER_READ)
+    const sums = await storage.readSums(some, checkpoint)
+    for (const [n, { checksum, count }] of sums.entries()) {
+      const bucket = some[n]
+      if (bucket !== undefined) totals.push({ bucket, checksum, count })
+    }
+    if (turns.isOver) await turns.next()
+  }
+  return totals
+}
+
+/** Entries of a checkpoint line for the buckets that a client is granted. */
+export async function readEntries(
+  storage: SyncStorage,
+  granted: readonly GrantedBucket[],
+  checkpoint: OpId,
+): Promise<BucketEntry[]> {
+  const names = granted.map(({ bucket }) => bucket)
+  const totals = await readTotals(storage, names, checkpoint)
+  return granted.flatMap(({ bucket, priority, reasons }, n) => {
+    const total = totals[n]
+    return total === undefined
+      ? []
+      : [{ bucket, checksum: total.checksum, count: total.count, priority, subscriptions: reasons }]
+  })
+}
