@@ -1,6 +1,10 @@
 export { checkPlanAgainstTables } from './check-tables.ts'
 export { compileSyncConfig } from './compile.ts'
 export { loadPlan } from './load.ts'
+export { preview } from './preview.ts'
+export type { PreviewInput, PreviewProblem, PreviewResult, PreviewRow, PreviewStreamError } from './preview.ts'
+export type { PreviewData, PreviewRequest, PreviewTable } from './preview/decode-input.ts'
+export type { TypeDescription, TypeDescriptions } from './preview/type-names.ts'
 export type {
   CompileResult,
   Diagnostic,

@@ -54,25 +54,24 @@ type Building = {
 
 /** Invariant: a term is either pending or has been taken by exactly one source. */
 class RouteBuilder {
-  readonly pending: Term[]
+  /** Terms may be deleted from it while it is walked; those are then not met again. */
+  readonly pending: Set<Term>
   /** Complete ones, so in an order in which each comes after those it uses. */
   readonly steps: Building[] = []
   readonly #stack: TableSource[] = []
 
   constructor(terms: Conjunction) {
     // In an order that does not depend on how the query was written, so that equal queries give equal plans.
-    this.pending = terms.toSorted((a, b) => (termText(a) < termText(b) ? -1 : 1))
+    this.pending = new Set(terms.toSorted((a, b) => (termText(a) < termText(b) ? -1 : 1)))
   }
 
   resolve(source: TableSource): Building {
     const building: Building = { source, filters: [], keys: [], outputs: [] }
     this.#stack.push(source)
-    for (const term of [...this.pending]) {
-      // A source resolved on the way may have taken it.
-      if (!this.pending.includes(term)) continue
+    for (const term of this.pending) {
       if (term.kind === 'expression') {
         if (term.owner !== source) continue
-        this.#take(term)
+        this.pending.delete(term)
         addOnce(building.filters, term.expression)
       } else {
         this.#resolveEqual(building, term)
@@ -84,8 +83,7 @@ class RouteBuilder {
 
   /** What is left and says something about a source: there must be such a row, whatever is in it. */
   addExistenceSteps(): void {
-    for (const term of [...this.pending]) {
-      if (!this.pending.includes(term)) continue
+    for (const term of this.pending) {
       const source = existenceSource(term)
       if (source !== undefined) this.#addStep(source)
     }
@@ -93,9 +91,9 @@ class RouteBuilder {
 
   takeRequestTerms(): readonly Expression[] {
     const filters: Expression[] = []
-    for (const term of [...this.pending]) {
+    for (const term of this.pending) {
       if (term.kind === 'expression' && term.owner.kind !== 'table') {
-        this.#take(term)
+        this.pending.delete(term)
         addOnce(filters, term.expression)
       }
     }
@@ -109,7 +107,7 @@ class RouteBuilder {
     const other = own === left ? right : left
     // We came from there: the source on the stack takes the term later.
     if (other.owner.kind === 'table' && this.#stack.includes(other.owner)) return
-    this.#take(term)
+    this.pending.delete(term)
     addKey(building, own.expression, this.#valueOf(other))
   }
 
@@ -124,10 +122,6 @@ class RouteBuilder {
     const step = this.resolve(source)
     this.steps.push(step)
     return step
-  }
-
-  #take(term: Term): void {
-    this.pending.splice(this.pending.indexOf(term), 1)
   }
 }
 
