@@ -1,4 +1,4 @@
-import { createUploader, HeadwaterDatabase } from '@headwater/client/web'
+import { createUploader, HeadwaterDatabase, type BackendConnector } from '@headwater/client/web'
 import { schema } from './schema.ts'
 import type { User } from './users.ts'
 
@@ -71,23 +71,31 @@ export function openDevice(user: User): Device {
   }
 }
 
-/** Where the service is and who the user is, and how writes reach Postgres. */
-function createConnector(user: User, notify: (notice: string) => void) {
-  const fetchCredentials = async (): Promise<{ endpoint: string; token: string }> => {
-    const response = await fetch(`/api/token?user=${encodeURIComponent(user.id)}`)
-    if (!response.ok) throw new Error(`Cannot sign in: the backend answered ${response.status}`)
-    const { endpoint, token } = (await response.json()) as { endpoint: string; token: string }
-    return { endpoint, token }
+/** Where the service is, who the user is, and how writes reach Postgres. */
+function createConnector(user: User, notify: (notice: string) => void): BackendConnector {
+  const fetchToken = async (): Promise<string> => {
+    const { token } = (await fetchJson(`/api/token?user=${encodeURIComponent(user.id)}`)) as { token: string }
+    return token
   }
-  const uploadData = createUploader({
-    url: '/api/upload',
-    fetchToken: async () => (await fetchCredentials()).token,
-    onRejected: ({ entries }) => {
-      const reasons = entries.map(({ message }) => message).join(' ')
-      notify(`A change was refused and taken back. ${reasons}`)
+  return {
+    fetchCredentials: async () => {
+      const { serviceUrl } = (await fetchJson('/api/config')) as { serviceUrl: string }
+      return { endpoint: serviceUrl, token: await fetchToken() }
     },
-  })
-  return { fetchCredentials, uploadData }
+    uploadData: createUploader({
+      url: '/api/upload',
+      fetchToken,
+      onRejected: ({ entries }) => {
+        notify(`Taken back: ${entries.map(({ message }) => message).join(' ')}`)
+      },
+    }),
+  }
+}
+
+async function fetchJson(path: string): Promise<unknown> {
+  const response = await fetch(path)
+  if (!response.ok) throw new Error(`Cannot fetch ${path}: the backend answered ${response.status}`)
+  return await response.json()
 }
 
 function readWish(user: User): boolean {
