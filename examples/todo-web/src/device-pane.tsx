@@ -27,12 +27,14 @@ export function DevicePane({ device }: { readonly device: Device }): ReactNode {
           </span>
           <div className="pane-title">
             <h2>{user.name}</h2>
-            <SyncLine isOnline={isOnline} />
+            {failure === undefined && <SyncLine isOnline={isOnline} />}
           </div>
-          <button type="button" className="switch" role="switch" aria-checked={isOnline} onClick={toggle}>
-            <span className="switch-label">{isOnline ? 'Online' : 'Offline'}</span>
-            <span className="switch-track" aria-hidden="true" />
-          </button>
+          {failure === undefined && (
+            <button type="button" className="switch" role="switch" aria-checked={isOnline} onClick={toggle}>
+              <span className="switch-label">{isOnline ? 'Online' : 'Offline'}</span>
+              <span className="switch-track" aria-hidden="true" />
+            </button>
+          )}
         </header>
         {notice !== undefined && (
           <p className="notice" role="alert">
@@ -43,7 +45,7 @@ export function DevicePane({ device }: { readonly device: Device }): ReactNode {
           </p>
         )}
         {failure === undefined ? <Lists user={user} /> : <Failure failure={failure} />}
-        <WaitingChanges isOnline={isOnline} dbFilename={device.dbFilename} />
+        {failure === undefined && <WaitingChanges isOnline={isOnline} dbFilename={device.dbFilename} />}
       </section>
     </DatabaseContext>
   )

@@ -31,7 +31,7 @@ function OpenList({ user, list }: { readonly user: User; readonly list: List }):
   const database = useDatabase()
   const { data: todos, isLoading, error } = useQuery<Todo>(TODOS_SQL, [list.id], { rowComparator: BY_ID })
   const arrived = useArrivals(user, isLoading ? '' : list.id, todos)
-  const waitingIds = new Set(useWaiting().map(({ row_id }) => row_id))
+  const waitingIds = new Set(useWaiting()?.map(({ row_id }) => row_id))
   const done = todos.filter(({ completed }) => completed === 1).length
   const add = (description: string): void => {
     const id = crypto.randomUUID()

@@ -13,7 +13,7 @@ export function SyncLine({ isOnline }: { readonly isOnline: boolean }): ReactNod
   return (
     <p className="sync-line" data-tone={tone} role="status" title={status.downloadError?.message}>
       <span className="dot" aria-hidden="true" />
-      {text}
+      <span>{text}</span>
     </p>
   )
 }

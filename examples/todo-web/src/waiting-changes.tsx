@@ -17,17 +17,19 @@ const WAITING_SQL = `
   SELECT id, data ->> '$.op' AS op, data ->> '$.type' AS type, data ->> '$.id' AS row_id, data -> '$.data' AS changed
   FROM ps_crud ORDER BY id`
 
-export function useWaiting(): readonly Waiting[] {
-  return useQuery<Waiting>(WAITING_SQL).data
+/** Undefined until the queue has been read. */
+export function useWaiting(): readonly Waiting[] | undefined {
+  const { data, isLoading } = useQuery<Waiting>(WAITING_SQL)
+  return isLoading ? undefined : data
 }
 
 /** What this device still has to send, oldest first. */
 export function WaitingChanges(props: { readonly isOnline: boolean; readonly dbFilename: string }): ReactNode {
   const waiting = useWaiting()
-  if (waiting.length === 0) {
+  if (waiting === undefined || waiting.length === 0) {
     return (
       <footer className="waiting empty">
-        <span>Everything is uploaded</span>
+        <span>{waiting === undefined ? 'Opening …' : 'Everything is uploaded'}</span>
         <span className="file" translate="no">
           {props.dbFilename}
         </span>
