@@ -29,6 +29,8 @@ export type DraftStream = {
 }
 
 export type DraftStreamRoute = {
+  /** Number of the query it comes from; the order of routes of one query does not matter. */
+  readonly query: number
   readonly filters: readonly Expression[]
   readonly steps: readonly DraftSource[]
   /** One per key of each evaluator. */
@@ -40,7 +42,7 @@ export type DraftStreamRoute = {
 /** The evaluator and the way to it of one conjunction of a stream's query. */
 export function draftStreamRoute(
   route: DraftRoute,
-  query: { readonly columns: readonly PlanColumn[]; readonly output: string },
+  query: { readonly number: number; readonly columns: readonly PlanColumn[]; readonly output: string },
 ): DraftStreamRoute {
   const keys = sortByText(route.primary.keys)
   const evaluator: PlanEvaluator = {
@@ -51,6 +53,7 @@ export function draftStreamRoute(
     output: query.output,
   }
   return {
+    query: query.number,
     filters: route.filters,
     steps: route.steps,
     values: keys.map(({ values }) => values),
@@ -98,7 +101,8 @@ class Assembly {
   }
 
   get lookups(): readonly PlanLookup[] {
-    return [...this.#lookups.values()].map(({ lookup, usedBy }) => ({ ...lookup, usedBy: [...usedBy] }))
+    const lookups = [...this.#lookups.values()].map(({ lookup, usedBy }) => ({ ...lookup, usedBy: [...usedBy] }))
+    return lookups.toSorted((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   get buckets(): readonly PlanBucket[] {
@@ -107,9 +111,15 @@ class Assembly {
 
   addStream(stream: DraftStream): PlanStream {
     const byWay = new Map<string, { readonly plan: RoutePlan; readonly evaluators: Set<number> }>()
-    for (const route of stream.routes) {
-      const plan = this.#planRoute(stream.name, route)
-      const way = JSON.stringify(plan)
+    const planned = stream.routes.map((route) => ({ route, plan: this.#planRoute(stream.name, route) }))
+    const ordered = planned
+      .map((each) => ({
+        ...each,
+        way: JSON.stringify(each.plan),
+        text: JSON.stringify([each.plan, each.route.evaluators]),
+      }))
+      .toSorted((a, b) => a.route.query - b.route.query || (a.text < b.text ? -1 : Number(a.text > b.text)))
+    for (const { route, plan, way } of ordered) {
       const known = byWay.get(way) ?? { plan, evaluators: new Set() }
       byWay.set(way, known)
       for (const evaluator of route.evaluators) known.evaluators.add(this.#addEvaluator(evaluator))
@@ -131,7 +141,7 @@ class Assembly {
       return { kind: 'output', step: found.step, output }
     }
     const steps: PlanStep[] = []
-    for (const step of route.steps) {
+    for (const step of inCanonicalOrder(route.steps)) {
       const keys = sortByText(step.keys)
       const lookup = this.#addLookup(
         stream,
@@ -181,6 +191,29 @@ class Assembly {
     const places = indexes.map((index) => partText([all[index]?.table ?? {}, { output: all[index]?.output ?? '' }]))
     return new Set(places).size < places.length
   }
+}
+
+/**
+ * Steps in an order that does not depend on how the query was written: by how many steps must come before, then by what
+ * they do.
+ */
+function inCanonicalOrder(steps: readonly DraftSource[]): readonly DraftSource[] {
+  const known = new Map<TableSource, { readonly step: DraftSource; readonly depth: number; readonly text: string }>()
+  for (const step of steps) {
+    const depths: number[] = []
+    const textOf = (value: DraftValue): string => {
+      if (value.kind === 'request') return JSON.stringify(value.expression)
+      const from = known.get(value.source)
+      depths.push((from?.depth ?? 0) + 1)
+      return JSON.stringify([from?.text, value.expression])
+    }
+    const inputs = sortByText(step.keys).map(({ expression, values }) => [expression, values.map(textOf).toSorted()])
+    const text = JSON.stringify([step.source.table, sortByText(step.filters), inputs, sortByText(step.outputs)])
+    known.set(step.source, { step, depth: Math.max(0, ...depths), text })
+  }
+  return [...known.values()]
+    .toSorted((a, b) => a.depth - b.depth || (a.text < b.text ? -1 : Number(a.text > b.text)))
+    .map(({ step }) => step)
 }
 
 function oneOf(values: readonly PlanValue[]): PlanValue {

@@ -34,14 +34,14 @@ export function compileDefinition(entry: DefinitionEntry, queries: DefinitionQue
   const names = [...(first?.values.keys() ?? [])].toSorted()
   const evaluators = queries.data.flatMap((query) => compileData(query, names))
   if (evaluators.length === 0) return nothing
-  return { ...nothing, routes: routes.map((route) => toStreamRoute(route, names, evaluators)) }
+  return { ...nothing, routes: routes.map((route, query) => ({ query, ...toStreamRoute(route, names, evaluators) })) }
 }
 
 function toStreamRoute(
   route: ParameterRoute,
   names: readonly string[],
   evaluators: readonly PlanEvaluator[],
-): DraftStreamRoute {
+): Omit<DraftStreamRoute, 'query'> {
   const values = names.map((name) => [...(route.values.get(name) ?? [])])
   return { filters: route.filters, steps: route.steps, values, evaluators, priority: route.priority }
 }

@@ -16,7 +16,7 @@ export type ParsedQuery = { readonly context: QueryContext; readonly select: Sel
 
 /** Compiles the queries of a stream of edition 3; those that are refused are reported and left out. */
 export function compileStream(entry: StreamEntry, queries: readonly ParsedQuery[]): DraftStream {
-  const routes = queries.flatMap((query) => compileQuery(entry, query))
+  const routes = queries.flatMap((query, number) => compileQuery(entry, query, number))
   const [first] = queries
   if (routes.length > ROUTES_MAX && first !== undefined) {
     first.context.refuse(
@@ -27,7 +27,11 @@ export function compileStream(entry: StreamEntry, queries: readonly ParsedQuery[
   return { name: entry.name, isDefault: entry.autoSubscribe, priority: entry.priority, routes }
 }
 
-function compileQuery(entry: StreamEntry, { context, select }: ParsedQuery): readonly DraftStreamRoute[] {
+function compileQuery(
+  entry: StreamEntry,
+  { context, select }: ParsedQuery,
+  number: number,
+): readonly DraftStreamRoute[] {
   if (select.distinct !== undefined)
     context.warn(select.distinct, 'DISTINCT has no effect: a row is synced once anyway')
   if (select.from.length === 0) {
@@ -42,7 +46,7 @@ function compileQuery(entry: StreamEntry, { context, select }: ParsedQuery): rea
   const routes = conjunctions.flatMap((terms) => {
     const draft = draftRoute(source, terms)
     if ('unconnected' in draft) return refuseUnconnected(context, draft.unconnected)
-    return draftStreamRoute(draft, { columns, output: source.name })
+    return draftStreamRoute(draft, { number, columns, output: source.name })
   })
   if (!entry.acceptDangerous && routes.some(isDangerous)) warnDangerous(context, select)
   return routes

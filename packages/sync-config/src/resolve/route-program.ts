@@ -134,6 +134,8 @@ class Combinations {
       if (place === undefined) return undefined
       places.push(place)
     }
+    // Values that had to be equal may have left a relation empty, also one that no value is read from.
+    if (this.#parts.some(({ rows }) => rows.length === 0)) return undefined
     const used = new Set(places.flatMap((place) => (place.kind === 'column' ? this.#partOf(place.column) : [])))
     this.#parts = this.#parts.filter((part) => !used.has(part))
     const relation = [...used].reduce((left, right) => this.#join(left, right), { columns: [], rows: [[]] })
