@@ -3,9 +3,15 @@ import { HeadwaterError } from '@headwater/protocol'
 import { migrate } from './schema.ts'
 
 /** Pages of the writer held in memory. Row states are read and written at random, and gain most. */
-const WRITER_CACHE_KIB = 32_768
+const WRITER_CACHE_KIB = 65_536
 
 const READER_CACHE_KIB = 4_096
+
+/**
+ * SQLite's log is copied into the database file when it has so many pages of 8 KiB. Row states change pages at random;
+ * the larger the log, the more changes of a page are copied as one.
+ */
+const LOG_PAGES_MAX = 8_000
 
 /** A log file larger than this is cut back after a checkpoint of SQLite. */
 const LOG_BYTES_KEPT = 67_108_864
@@ -25,6 +31,7 @@ export function openConnections(path: string): Connections {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -${WRITER_CACHE_KIB};
+      PRAGMA wal_autocheckpoint = ${LOG_PAGES_MAX};
       PRAGMA journal_size_limit = ${LOG_BYTES_KEPT};
       PRAGMA temp_store = MEMORY;
     `)

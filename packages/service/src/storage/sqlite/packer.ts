@@ -6,10 +6,10 @@ import type { Run } from './run.ts'
 import type { Tail } from './tail.ts'
 
 /** The tail is packed in the background from this size on: large enough that a bucket has several operations in it. */
-const PACK_FROM_BYTES = 33_554_432
+const PACK_FROM_BYTES = 25_165_824
 
-/** Above this, whoever appends packs first. Also bounds what is read at the start. */
-export const TAIL_BYTES_MAX = 67_108_864
+/** Above this, whoever appends packs first. Also bounds what is read at the start, and held in memory. */
+const TAIL_BYTES_MAX = 50_331_648
 
 /** Tail rows cost memory each, however small they are. */
 const TAIL_ROWS_MAX = 65_536
@@ -90,7 +90,7 @@ export class Packer {
 
   #work(goalBytes: number): void {
     this.#goalBytes = goalBytes
-    this.#step = setImmediate(() => {
+    this.#step ??= setImmediate(() => {
       this.#step = undefined
       this.#runStep()
     })

@@ -3,9 +3,6 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Totals } from './bucket-table.ts'
 import { type Run, type RunHeader, readRun, readRunHeader } from './run.ts'
 
-/** Newest tail rows kept in memory, from which connected clients are served. Older ones are read from SQLite. */
-const RING_BYTES_MAX = 16_777_216
-
 /** One run in the tail, and the totals of its bucket after it. */
 export type Segment = {
   readonly seq: number
@@ -17,10 +14,11 @@ export type Segment = {
   readonly after: Totals
 }
 
-type TailRow = { readonly bytes: number; readonly buckets: readonly number[]; runsLeft: number }
+type TailRow = { readonly body: Uint8Array; readonly buckets: readonly number[]; runsLeft: number }
 
 /**
- * The operations that are not packed yet. The rows are in SQLite; here is where to find what in them.
+ * The operations that are not packed yet. The rows are in SQLite, to be found after a crash, and in memory, from where
+ * connected clients are served.
  *
  * Invariant: the segments of a bucket are in the order of op ids, and all of them come after what is packed of it.
  * Bounded by the packer, which keeps `bytes` below `TAIL_BYTES_MAX`.
@@ -28,13 +26,10 @@ type TailRow = { readonly bytes: number; readonly buckets: readonly number[]; ru
 export class Tail {
   readonly #rows = new Map<number, TailRow>()
   readonly #segments = new Map<number, Segment[]>()
-  readonly #ring = new Map<number, Uint8Array>()
   readonly #insert: StatementSync
   readonly #delete: StatementSync
-  readonly #findBody: StatementSync
   readonly #readAll: StatementSync
   readonly #packedTotals: (bucket: number) => Totals
-  #ringBytes = 0
   #nextSeq = 1
   bytes = 0
 
@@ -42,7 +37,6 @@ export class Tail {
     this.#packedTotals = packedTotals
     this.#insert = writer.prepare('INSERT INTO tail (seq, body) VALUES (?, ?)')
     this.#delete = writer.prepare('DELETE FROM tail WHERE seq = ?')
-    this.#findBody = writer.prepare('SELECT body FROM tail WHERE seq = ?')
     this.#readAll = writer.prepare('SELECT seq, body FROM tail ORDER BY seq')
   }
 
@@ -54,8 +48,6 @@ export class Tail {
   load(): void {
     this.#rows.clear()
     this.#segments.clear()
-    this.#ring.clear()
-    this.#ringBytes = 0
     this.bytes = 0
     for (const row of this.#readAll.iterate()) {
       const body = row['body']
@@ -82,7 +74,9 @@ export class Tail {
   }
 
   readSegment(segment: Segment): Run {
-    return readRun(this.#readBody(segment.seq), segment.offset)
+    const row = this.#rows.get(segment.seq)
+    assert(row !== undefined, `Tail row ${segment.seq} is gone`)
+    return readRun(row.body, segment.offset)
   }
 
   /** Buckets with operations in the oldest row; empty when the tail is. */
@@ -105,9 +99,7 @@ export class Tail {
   #deleteRow(seq: number, row: TailRow): void {
     this.#delete.run(seq)
     this.#rows.delete(seq)
-    this.bytes -= row.bytes
-    this.#ringBytes -= this.#ring.get(seq)?.length ?? 0
-    this.#ring.delete(seq)
+    this.bytes -= row.body.length
   }
 
   #take(seq: number, body: Uint8Array): void {
@@ -118,9 +110,8 @@ export class Tail {
       at = header.end
     }
     this.#nextSeq = seq + 1
-    this.#rows.set(seq, { bytes: body.length, buckets, runsLeft: buckets.length })
+    this.#rows.set(seq, { body, buckets, runsLeft: buckets.length })
     this.bytes += body.length
-    this.#keepInRing(seq, body)
   }
 
   #takeRun(seq: number, offset: number, header: RunHeader): boolean {
@@ -140,37 +131,9 @@ export class Tail {
     else segments.push(segment)
     return true
   }
-
-  #keepInRing(seq: number, body: Uint8Array): void {
-    this.#ring.set(seq, body)
-    this.#ringBytes += body.length
-    for (const [oldest, bytes] of this.#ring) {
-      if (this.#ringBytes <= RING_BYTES_MAX) return
-      this.#ring.delete(oldest)
-      this.#ringBytes -= bytes.length
-    }
-  }
-
-  #readBody(seq: number): Uint8Array {
-    const kept = this.#ring.get(seq)
-    if (kept !== undefined) return kept
-    const body = this.#findBody.get(seq)?.['body']
-    assert(body instanceof Uint8Array, `Tail row ${seq} is gone from storage`)
-    return body
-  }
 }
 
 const NO_SEGMENTS: readonly Segment[] = []
-
-/** Totals after the last of the segments that end at or before `opId`, or undefined when none does. */
-export function findTotals(
-  segments: readonly Segment[],
-  opId: number,
-): { totals: Totals; next: Segment | undefined } | undefined {
-  const count = countEndingUpTo(segments, opId)
-  const last = segments[count - 1]
-  return last === undefined ? undefined : { totals: last.after, next: segments[count] }
-}
 
 /** How many of the segments end at or before `opId`. */
 export function countEndingUpTo(segments: readonly Segment[], opId: number): number {
