@@ -218,6 +218,27 @@ test('a crashed worker rejects what waits, rolls back what was open, and the nex
   await page.close()
 })
 
+test('a database whose worker crashed goes on, with its temporary tables made again', async () => {
+  const page = await openPage()
+  const outcome = await page.evaluate(async (file) => {
+    const database = sqlitePage.openDatabase(file)
+    await database.execute("INSERT INTO todos (id, title) VALUES ('1', 'before')")
+    const temporary = "SELECT count(*) AS n FROM temp.sqlite_schema WHERE type = 'table'"
+    const before = await database.get<{ n: number }>(temporary)
+    sqlitePage.killWorkers()
+    const lost = await sqlitePage.errorOf(database.getAll('SELECT id FROM todos'))
+    await database.execute("INSERT INTO todos (id, title) VALUES ('2', 'after')")
+    const after = await database.get<{ n: number }>(temporary)
+    const rows = await database.getAll('SELECT title FROM todos ORDER BY id')
+    return { lost: lost.code, rows, temporaryTables: [before.n, after.n] }
+  }, freshFile())
+  expect(outcome.lost).toBe('connection-closed')
+  expect(outcome.rows).toEqual([{ title: 'before' }, { title: 'after' }])
+  expect(outcome.temporaryTables[0]).toBeGreaterThan(0)
+  expect(outcome.temporaryTables[1]).toBe(outcome.temporaryTables[0])
+  await page.close()
+})
+
 test('a page without a secure context works in memory, and a warning says why', async () => {
   const page = await openPage(server.url.replace('127.0.0.1', 'insecure.test'))
   const file = freshFile()

@@ -1,5 +1,5 @@
 /** The page of the driver's browser tests: gives them the driver, and a way to end its worker as a crash would. */
-import { createWebDriver, type SqliteConnection } from '@headwater/client/web'
+import { column, createWebDriver, HeadwaterDatabase, Schema, Table, type SqliteConnection } from '@headwater/client/web'
 
 declare global {
   var sqlitePage: typeof page
@@ -36,6 +36,11 @@ const page = {
     createWebDriver({
       dbFilename,
       logger: { log: (record) => warnings.push(record.message) },
+    }),
+  openDatabase: (dbFilename: string) =>
+    new HeadwaterDatabase({
+      schema: new Schema({ todos: new Table({ title: column.text }) }),
+      database: { dbFilename },
     }),
   /** Kills every worker of the page without a word, as the browser does when it runs out of memory. */
   killWorkers: () => {
