@@ -15,7 +15,7 @@ const KEYS_MAX = 1_000
 
 export type RemoteKeysOptions = {
   readonly url: URL
-  readonly clock: () => number
+  readonly nowMs: () => number
   readonly log: Pick<Log, 'warn'>
   /** Ends a fetch that is under way. */
   readonly signal: AbortSignal
@@ -38,7 +38,7 @@ export class RemoteKeys {
 
   /** The keys that may be used now, none at first. Asks the server for newer ones in the background. */
   readKnown(): readonly VerifyKey[] {
-    const ageMs = this.#options.clock() - this.#fetchedAtMs
+    const ageMs = this.#options.nowMs() - this.#fetchedAtMs
     if (ageMs >= REFRESH_AFTER_MS) void this.#fetch()
     return ageMs < EXPIRE_AFTER_MS ? this.#keys : []
   }
@@ -53,7 +53,7 @@ export class RemoteKeys {
   /** Never rejects: what went wrong is kept in `#error`. Nothing happens while another fetch is too recent. */
   #fetch(): Promise<void> {
     if (this.#fetching !== undefined) return this.#fetching
-    const budget = spendFetch(this.#budget, this.#options.clock())
+    const budget = spendFetch(this.#budget, this.#options.nowMs())
     if (budget === undefined) return Promise.resolve()
     this.#budget = budget
     this.#fetching = this.#fetchOnce().finally(() => {
@@ -65,7 +65,7 @@ export class RemoteKeys {
   async #fetchOnce(): Promise<void> {
     try {
       this.#keys = this.#importKeys(await this.#download())
-      this.#fetchedAtMs = this.#options.clock()
+      this.#fetchedAtMs = this.#options.nowMs()
       this.#error = undefined
     } catch (cause) {
       const error = this.#unavailable(cause instanceof Error ? cause.message : String(cause), cause)

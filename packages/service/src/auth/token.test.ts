@@ -155,7 +155,7 @@ describe('a JWKS URL', () => {
     let served = [before.jwk]
     const clock = fakeClock()
     const server = await serveKeys(() => served)
-    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    const verifier = open({ jwksUrls: [server.url], nowMs: clock.read })
     await verifier.verify(await before.sign(valid()))
     served = [after.jwk]
     clock.pass(1_000)
@@ -167,7 +167,7 @@ describe('a JWKS URL', () => {
     const signer = await makeSigner('ES256', 'one')
     const server = await serveKeys(() => [signer.jwk])
     const clock = fakeClock()
-    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    const verifier = open({ jwksUrls: [server.url], nowMs: clock.read })
     for (let second = 0; second < 60; second++) {
       expect(await verifier.verify(await signer.sign(valid(), `invented-${second}`))).toMatchObject({
         code: 'auth-bad-token',
@@ -232,7 +232,7 @@ describe('a JWKS URL', () => {
       isDown ? { status: 503, body: '' } : { status: 200, body: JSON.stringify({ keys: [signer.jwk] }) },
     )
     const clock = fakeClock()
-    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    const verifier = open({ jwksUrls: [server.url], nowMs: clock.read })
     const check = async (): Promise<unknown> => {
       const nowSeconds = clock.read() / 1000
       const result = await verifier.verify(await signer.sign({ ...valid(), iat: nowSeconds, exp: nowSeconds + 300 }))
@@ -254,7 +254,7 @@ describe('a JWKS URL', () => {
     let served = [before.jwk]
     const server = await serveKeys(() => served)
     const clock = fakeClock()
-    const verifier = open({ jwksUrls: [server.url], clock: clock.read })
+    const verifier = open({ jwksUrls: [server.url], nowMs: clock.read })
     await verifier.verify(await before.sign(valid()))
     served = [after.jwk]
     clock.pass(301_000)
@@ -276,7 +276,7 @@ function open(options: Partial<AuthOptions>): ReturnType<typeof createTokenVerif
     stop.abort()
   })
   const log = { warn: () => undefined }
-  return createTokenVerifier({ audience: ['app'], clock: () => NOW_MS, log, signal: stop.signal, ...options })
+  return createTokenVerifier({ audience: ['app'], nowMs: () => NOW_MS, log, signal: stop.signal, ...options })
 }
 
 function verify(token: string): ReturnType<ReturnType<typeof createTokenVerifier>['verify']> {

@@ -16,7 +16,7 @@ export type AuthOptions = {
   readonly audience?: readonly string[] | undefined
   readonly lifetimeMaxSeconds?: number | undefined
   /** Milliseconds since 1970. */
-  readonly clock: () => number
+  readonly nowMs: () => number
   readonly log: Pick<Log, 'warn'>
   /** Ends requests to key servers; the verifier is of no use afterwards. */
   readonly signal: AbortSignal
@@ -27,12 +27,12 @@ export type TokenVerifier = { readonly verify: (token: string) => Promise<Verify
 
 /** Throws `jwks-settings` for a key or URL that cannot be used. Fetches nothing until the first token. */
 export function createTokenVerifier(options: AuthOptions): TokenVerifier {
-  const { clock, log, signal } = options
+  const { nowMs, log, signal } = options
   const local = [
     ...(options.secret === undefined ? [] : [keyOfSecret(options.secret)]),
     ...(options.keys ?? []).map(importSetting),
   ]
-  const remotes = (options.jwksUrls ?? []).map((url) => new RemoteKeys({ url: parseUrl(url), clock, log, signal }))
+  const remotes = (options.jwksUrls ?? []).map((url) => new RemoteKeys({ url: parseUrl(url), nowMs, log, signal }))
   const rules = {
     audience: options.audience ?? [],
     lifetimeMaxSeconds: options.lifetimeMaxSeconds ?? LIFETIME_MAX_SECONDS_DEFAULT,
@@ -43,7 +43,7 @@ export function createTokenVerifier(options: AuthOptions): TokenVerifier {
       if (header.kind === 'refused') return header
       const payload = await verifySignature(token, header, local, remotes)
       if (payload.kind === 'refused') return payload
-      const result = checkClaims(payload.claims, rules, clock())
+      const result = checkClaims(payload.claims, rules, nowMs())
       return result.kind === 'refused' ? { ...result, details: { ...result.details, claims: payload.claims } } : result
     },
   }

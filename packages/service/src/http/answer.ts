@@ -1,0 +1,55 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { JsonObject } from '@headwater/protocol'
+import type { ContentEncoding } from './negotiate.ts'
+
+/** A request as the routes see it. */
+export type HttpRequest = {
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: IncomingHttpHeaders
+  /** The fields of a JSON body; none for other bodies. Throws `bad-request`, `request-too-large`, `unsupported-media-type`. */
+  readonly readFields: (bytesMax: number) => Promise<JsonObject>
+  /** Aborts when the client is gone, and when the server stops. */
+  readonly signal: AbortSignal
+}
+
+export type Answer = WholeAnswer | StreamAnswer
+
+export type WholeAnswer = {
+  readonly kind: 'whole'
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Its headers leave with the first chunk; a failure before that is still an ordinary error. */
+export type StreamAnswer = {
+  readonly kind: 'stream'
+  readonly headers: Readonly<Record<string, string>>
+  readonly encoding: ContentEncoding
+  /** Each chunk is flushed to the client at once. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Called once, whatever happens, when the stream is over. `bytesSent` is before compression. */
+  readonly ended: (outcome: { readonly bytesSent: number }) => void
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+export function answerJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): WholeAnswer {
+  return { kind: 'whole', status, headers: { 'Content-Type': JSON_TYPE, ...headers }, body: JSON.stringify(body) }
+}
+
+/** The envelope of results. */
+export function answerData(data: unknown): WholeAnswer {
+  return answerJson(200, { data })
+}
+
+export function answerText(status: number, body: string, contentType: string): WholeAnswer {
+  return { kind: 'whole', status, headers: { 'Content-Type': contentType }, body }
+}
+
+export function answerEmpty(status: number, headers: Readonly<Record<string, string>> = {}): WholeAnswer {
+  return { kind: 'whole', status, headers, body: '' }
+}

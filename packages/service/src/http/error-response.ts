@@ -1,0 +1,75 @@
+import { ERROR_TABLE, type ErrorCode, type ErrorEntry, HeadwaterError } from '@headwater/protocol'
+import { answerJson, type WholeAnswer } from './answer.ts'
+
+/** Clients that may try again are asked to leave this much time. */
+export const RETRY_AFTER_SECONDS = 5
+
+/** What the protocol says of a code; a code that is not here is told as it is. */
+const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
+  'auth-expired': 'JWT has expired',
+  'auth-missing': 'Authentication required',
+  'bad-request': 'Validation failed',
+  internal: 'Something went wrong',
+  'no-sync-config': 'No sync config available',
+  'shutting-down': 'The service is stopping',
+}
+
+/** Codes whose message is for the client. The words of all others stay in the log: they may speak of paths and hosts. */
+const TOLD: ReadonlySet<ErrorCode> = new Set([
+  'auth-audience',
+  'auth-bad-token',
+  'auth-lifetime',
+  'bad-request',
+  'jwks-unavailable',
+  'no-sync-config',
+  'request-too-large',
+  'too-many-buckets',
+  'unsupported-media-type',
+])
+
+/** Anything thrown, as a body that says no more than a stranger may know. */
+export function answerError(error: unknown): WholeAnswer {
+  return error instanceof HeadwaterError ? answerCode(error.code, error.message) : answerCode('internal')
+}
+
+/** `message` is shown for the codes whose words are for clients. */
+export function answerCode(code: ErrorCode, message = ''): WholeAnswer {
+  const { status, wireCode, retry }: ErrorEntry = ERROR_TABLE[code]
+  const told = TOLD.has(code) && message !== ''
+  const description = DESCRIPTIONS[code] ?? (told ? message : 'Something went wrong')
+  const envelope = {
+    code: wireCode,
+    status,
+    description,
+    name: nameOf(code, status),
+    ...(told && description !== message ? { details: detailsOf(code, message) } : {}),
+    ...(status === 500 && description === 'Something went wrong' ? { severity: 'error' } : {}),
+  }
+  const headers = status === 503 && retry === 'backoff' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}
+  return answerJson(status, { error: envelope }, headers)
+}
+
+export function answerNotFound(method: string, path: string): WholeAnswer {
+  const description = 'The path does not exist on this server'
+  return answerJson(ERROR_TABLE['not-found'].status, {
+    error: {
+      code: ERROR_TABLE['not-found'].wireCode,
+      status: ERROR_TABLE['not-found'].status,
+      description,
+      details: `The path ${method} ${JSON.stringify(path)} does not exist on this server`,
+      severity: 'info',
+      name: 'RouteNotFound',
+    },
+  })
+}
+
+/** Class names that clients' logs know; nothing decides by them. */
+function nameOf(code: ErrorCode, status: number): string {
+  if (status === 401) return 'AuthorizationError'
+  return code === 'bad-request' ? 'ValidationError' : 'ServiceError'
+}
+
+/** Validation errors list their problems as a JSON array in text. */
+function detailsOf(code: ErrorCode, message: string): string {
+  return code === 'bad-request' ? JSON.stringify([message]) : message
+}

@@ -1,0 +1,27 @@
+import type { Log } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Verify } from './authorize.ts'
+import type { Health } from './probes.ts'
+import type { StreamOpen } from './sync-stream.ts'
+
+/** What the HTTP side needs of the others. */
+export type HttpParts = {
+  readonly verify: Verify
+  /**
+   * Encoded lines in chunks that end on line boundaries. Fails before the first chunk when the request cannot be served;
+   * ends quietly when `signal` aborts.
+   */
+  readonly openStream: (open: StreamOpen, signal: AbortSignal) => AsyncIterable<Uint8Array>
+  /** The new number of this user or client; throws `no-sync-config` as long as nothing is replicated. */
+  readonly requestWriteCheckpoint: (key: string) => Promise<bigint>
+  readonly readHealth: () => Health
+  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly limits: {
+    /** Sync streams at once. */
+    readonly connectionsMax: number
+  }
+  readonly metrics: Metrics
+  readonly log: Log
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+}

@@ -1,0 +1,11 @@
+import type { Refusal } from '../auth/claims.ts'
+import type { WholeAnswer } from './answer.ts'
+import { answerCode } from './error-response.ts'
+import type { HttpParts } from './http-parts.ts'
+
+/** Tells the sender of a token as much as a stranger may know, and the log the rest. */
+export function answerRefusal({ log, metrics }: HttpParts, { code, message, details }: Refusal): WholeAnswer {
+  metrics.add('headwater_tokens_refused_total', 1, { code })
+  log.info('token-refused', { code, message, ...details })
+  return answerCode(code, message)
+}

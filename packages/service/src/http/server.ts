@@ -1,0 +1,174 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { ERROR_TABLE, HeadwaterError } from '@headwater/protocol'
+import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
+import { CORS_HEADERS } from './cors.ts'
+import { answerCode, answerError } from './error-response.ts'
+import type { HttpParts } from './http-parts.ts'
+import { readFields } from './read-body.ts'
+import { createRoutes, type Routes } from './routes.ts'
+import { writeStream } from './write-stream.ts'
+
+/** A token with many claims can be long. */
+const HEADER_BYTES_MAX = 64 * 1024
+/** A client has so long to send its whole request. */
+const REQUEST_TIMEOUT_MS = 60_000
+/** Longer than load balancers keep their connections, so that they close first and no request is lost in between. */
+const KEEP_ALIVE_MS = 75_000
+/** When TCP begins to ask whether a silent client is still there. */
+const TCP_KEEP_ALIVE_MS = 60_000
+
+export type HttpServer = {
+  /** Throws `port-in-use`, or `bad-settings` for an address that is not this machine's. Port 0 takes any free one. */
+  readonly listen: (host: string, port: number) => Promise<{ readonly url: string }>
+  /** Ends streams at a line, lets other requests finish, and cuts off what is left after `graceMs`. */
+  readonly stop: (graceMs: number) => Promise<void>
+}
+
+/** The adapter between `node:http` and the routes. */
+export function createHttpServer(parts: HttpParts): HttpServer {
+  const routes = createRoutes(parts)
+  const open = new Set<AbortController>()
+  let isStopping = false
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    },
+    (message, response) => {
+      for (const [name, value] of Object.entries(CORS_HEADERS)) response.setHeader(name, value)
+      if (isStopping) {
+        response.setHeader('Connection', 'close')
+        writeWhole(answerCode('shutting-down'), response)
+        return
+      }
+      const abort = new AbortController()
+      open.add(abort)
+      response.once('close', () => {
+        abort.abort()
+        open.delete(abort)
+        if (isStopping) server.closeIdleConnections()
+      })
+      void answer(parts, routes, toRequest(message, abort.signal), response)
+    },
+  )
+  return {
+    listen: (host, port) => listen(server, host, port),
+    stop: (graceMs) => {
+      isStopping = true
+      for (const abort of open) abort.abort()
+      return close(server, graceMs)
+    },
+  }
+}
+
+/** The boundary of a request: never rejects, logs what failed, once. */
+async function answer(parts: HttpParts, routes: Routes, request: HttpRequest, response: ServerResponse): Promise<void> {
+  try {
+    const result = await routes.answer(request)
+    if (result.kind === 'whole') writeWhole(result, response)
+    else await answerStream(parts, result, request, response)
+  } catch (error) {
+    if (!response.destroyed) logFailure(parts, request, error)
+    writeWhole(answerError(error), response)
+  }
+  const labels = { route: routes.labelOf(request.path), status: String(response.statusCode) }
+  parts.metrics.add('headwater_http_requests_total', 1, labels)
+}
+
+/** Throws what failed before the first byte; what fails later cuts the stream off and is logged. */
+async function answerStream(
+  parts: HttpParts,
+  stream: StreamAnswer,
+  request: HttpRequest,
+  response: ServerResponse,
+): Promise<void> {
+  const { headersSent, bytesSent, error } = await writeStream(stream, response)
+  stream.ended({ bytesSent })
+  if (!headersSent && !response.destroyed) {
+    if (request.signal.aborted) writeWhole(answerCode('shutting-down'), response)
+    else if (error !== undefined) throw error
+    else writeWhole({ kind: 'whole', status: 200, headers: stream.headers, body: '' }, response)
+  } else if (error !== undefined && !request.signal.aborted) {
+    logFailure(parts, request, error)
+  }
+}
+
+/** What the client did wrong is no failure of the service; what has a code is known and may pass; the rest is a defect. */
+function logFailure({ log }: HttpParts, { method, path }: HttpRequest, error: unknown): void {
+  const fields = { method, path, error }
+  if (!(error instanceof HeadwaterError)) log.error('request-failed', fields)
+  else if (ERROR_TABLE[error.code].status >= 500) log.warn('request-failed', fields)
+  else log.debug('request-refused', fields)
+}
+
+function writeWhole({ status, headers, body }: WholeAnswer, response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) return
+  response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }) })
+  response.end(body)
+}
+
+function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
+  const url = message.url ?? '/'
+  const queryAt = url.indexOf('?')
+  return {
+    method: message.method ?? 'GET',
+    path: queryAt === -1 ? url : url.slice(0, queryAt),
+    query: new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
+    headers: message.headers,
+    readFields: (bytesMax) => readFields(message, bytesMax),
+    signal,
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<{ readonly url: string }> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(describeListenError(error, host, port))
+    })
+    server.listen(port, host, resolve)
+  })
+  const address = server.address()
+  const boundPort = typeof address === 'object' && address !== null ? address.port : port
+  return { url: `http://${hostInUrl(host)}:${boundPort}` }
+}
+
+function describeListenError(error: Error, host: string, port: number): Error {
+  const code: unknown = Reflect.get(error, 'code')
+  if (code === 'EADDRINUSE') {
+    return new HeadwaterError(
+      'port-in-use',
+      `Cannot listen on ${host}:${port}: another process uses the port. Stop it, or choose another one with --port ` +
+        'or http.port.',
+      { cause: error },
+    )
+  }
+  return new HeadwaterError(
+    'bad-settings',
+    `Cannot listen on ${host}:${port}: ${error.message}. Change http.host or http.port.`,
+    {
+      cause: error,
+    },
+  )
+}
+
+/** Where a browser on this machine finds a server that listens on all addresses. */
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+  })
+  const timeout = setTimeout(() => {
+    server.closeAllConnections()
+  }, graceMs)
+  await closed
+  clearTimeout(timeout)
+}

@@ -1,0 +1,110 @@
+import type { ServerResponse } from 'node:http'
+import type { Transform } from 'node:stream'
+import { constants, createGzip, createZstdCompress } from 'node:zlib'
+import type { StreamAnswer } from './answer.ts'
+import type { ContentEncoding } from './negotiate.ts'
+
+/** Bytes that may wait in memory for one client, besides the chunk being written: enough to keep a socket busy. */
+const WAITING_BYTES_MAX = 128 * 1024
+
+/** Before the first byte a failure can still be told; after it the connection is cut. */
+export type Written = { readonly headersSent: boolean; readonly bytesSent: number; readonly error: unknown }
+
+/**
+ * Writes a stream to its client: headers with the first chunk, every chunk flushed, never more in memory than the client
+ * takes. Never rejects. When the stream fails after the first byte the response is cut off, without its final chunk, so
+ * that the client does not take it for a normal end.
+ */
+export async function writeStream(answer: StreamAnswer, response: ServerResponse): Promise<Written> {
+  const chunks = answer.chunks[Symbol.asyncIterator]()
+  let bytesSent = 0
+  let error: unknown
+  try {
+    const first = await chunks.next()
+    if (first.done !== true && !response.destroyed) {
+      const write = beginResponse(answer, response)
+      let next: IteratorResult<Uint8Array> = first
+      for (; next.done !== true && !response.destroyed; next = await chunks.next()) {
+        await write(next.value)
+        bytesSent += next.value.length
+      }
+      await write(undefined)
+    }
+  } catch (failure) {
+    error = failure
+    if (response.headersSent) cutOff(response)
+  }
+  await chunks.return?.()
+  return { headersSent: response.headersSent, bytesSent, error }
+}
+
+/** What was written still arrives; the final chunk of the transfer coding never does. */
+function cutOff(response: ServerResponse): void {
+  // Node holds writes back until the next tick; a socket that is ended before loses them (seen with 26.10).
+  process.nextTick(() => response.socket?.destroySoon())
+}
+
+/** Writes one chunk, or undefined for the end. Resolves when there is room for the next, or the client is gone. */
+type Write = (chunk: Uint8Array | undefined) => Promise<void> | undefined
+
+function beginResponse({ encoding, headers }: StreamAnswer, response: ServerResponse): Write {
+  if (encoding === 'identity') {
+    response.writeHead(200, headers)
+    return (chunk) => writePlain(response, chunk)
+  }
+  response.writeHead(200, { ...headers, 'Content-Encoding': encoding })
+  const compressor = pipeCompressed(encoding, response)
+  return (chunk) => writeCompressed(compressor, chunk)
+}
+
+function writePlain(response: ServerResponse, chunk: Uint8Array | undefined): Promise<void> | undefined {
+  if (chunk === undefined) {
+    response.end()
+    return undefined
+  }
+  if (response.write(chunk) || response.writableLength < WAITING_BYTES_MAX) return undefined
+  return new Promise((resolve) => {
+    const proceed = (): void => {
+      response.off('drain', proceed)
+      response.off('close', proceed)
+      resolve()
+    }
+    response.once('drain', proceed)
+    response.once('close', proceed)
+  })
+}
+
+/** The compressor waits for the client, so a chunk that has gone through it is a chunk that the client has room for. */
+function writeCompressed(compressor: Transform, chunk: Uint8Array | undefined): Promise<void> | undefined {
+  if (chunk === undefined) {
+    compressor.end()
+    return undefined
+  }
+  return new Promise((resolve) => {
+    compressor.write(chunk, () => {
+      resolve()
+    })
+  })
+}
+
+function pipeCompressed(encoding: Exclude<ContentEncoding, 'identity'>, response: ServerResponse): Transform {
+  const compressor = encoding === 'gzip' ? createGzip(GZIP) : createZstdCompress(ZSTD)
+  compressor.on('error', () => response.destroy())
+  response.once('close', () => compressor.destroy())
+  compressor.pipe(response)
+  return compressor
+}
+
+/**
+ * Windows are small because every open stream keeps its compressor: 116 KiB for gzip and 174 KiB for zstd, against 279
+ * and 402 KiB with the usual settings, while a stream of rows shrinks as much (2.9 and 3.3 times).
+ */
+const GZIP = { flush: constants.Z_SYNC_FLUSH, level: 1, memLevel: 5, windowBits: 12 }
+const ZSTD = {
+  flush: constants.ZSTD_e_flush,
+  params: {
+    [constants.ZSTD_c_compressionLevel]: 1,
+    [constants.ZSTD_c_windowLog]: 15,
+    [constants.ZSTD_c_hashLog]: 13,
+  },
+}
