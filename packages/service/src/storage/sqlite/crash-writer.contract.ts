@@ -1,0 +1,15 @@
+import { openSqliteStorage } from './sqlite-storage.ts'
+import { transactionAt } from './random-deltas.contract.ts'
+import { origin } from '../storage.contract.ts'
+
+/** A process to be killed: appends transactions for ever, and prints each position once it is durable. */
+const [path = '', seed = '0'] = process.argv.slice(2)
+const storage = await openSqliteStorage({ path, log: { warn: () => {} } })
+const point = await storage.readResume()
+if (point === undefined) await storage.startGeneration(origin())
+for (let position = Number(point?.resume ?? 0) + 1; ; position++) {
+  for (const delta of transactionAt(Number(seed), position)) await storage.append(delta)
+  process.stdout.write(`${position}\n`)
+  // Lets the packer have its turns.
+  if (position % 3 === 0) await new Promise(setImmediate)
+}

@@ -1,0 +1,182 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
+import { readSeeds, seededRandom } from '@headwater/testkit'
+import { expect, test } from 'vitest'
+import type { BucketStorage } from '../storage.ts'
+import { bucket, deltaAt, opId, origin, put } from '../storage.contract.ts'
+import { modelUpTo, readModel, transactionAt } from './random-deltas.contract.ts'
+import { openSqliteStorage } from './sqlite-storage.ts'
+
+const log = { warn: () => {} }
+
+test('a directory that is in use is refused, with the process that uses it', async () => {
+  await using directory = await temporaryDirectory()
+  const storage = await openSqliteStorage({ path: directory.path, log })
+  const second = openSqliteStorage({ path: directory.path, log })
+  await expect(second).rejects.toMatchObject({
+    code: 'storage-locked',
+    message: expect.stringContaining(`process ${process.pid} `) as unknown,
+  })
+  await storage[Symbol.asyncDispose]()
+  const third = await openSqliteStorage({ path: directory.path, log })
+  await third[Symbol.asyncDispose]()
+})
+
+test(
+  'a process that was killed left everything that it had stored, once, and nothing of what it had not',
+  { timeout: 60_000 },
+  async () => {
+    const [seed = 1] = readSeeds(process.env, 1)
+    const random = seededRandom(seed)
+    await using directory = await temporaryDirectory()
+    for (let round = 0; round < 5; round++) {
+      const printed = await killAfter(startWriter(directory.path, seed), random.between(200, 900))
+      const storage = await openSqliteStorage({ path: directory.path, log })
+      const resume = Number((await storage.readResume())?.resume ?? 0)
+      expect(resume, `seed ${seed}`).toBeGreaterThanOrEqual(printed)
+      const model = modelUpTo(seed, resume)
+      expect(await readModel(storage, model.keys(), random), `seed ${seed}`).toEqual(model)
+      await expectSums(storage, model, random)
+      await storage[Symbol.asyncDispose]()
+    }
+  },
+)
+
+test(
+  'random transactions, rolled back, repeated and packed, always give what the model says',
+  { timeout: 60_000 },
+  async () => {
+    const [seed = 1] = readSeeds(process.env, 1)
+    const random = seededRandom(seed)
+    await using directory = await temporaryDirectory()
+    let storage = await openSqliteStorage({ path: directory.path, log })
+    await storage.startGeneration(origin())
+    const last = 150
+    for (let position = 1; position <= last; position++) {
+      const transaction = transactionAt(seed, position)
+      if (random.chance(0.2)) {
+        for (const delta of transaction.slice(0, -1)) await storage.append(delta)
+        await storage.rollback()
+      }
+      for (const delta of transaction) await storage.append(delta)
+      if (random.chance(0.1))
+        for (const delta of transactionAt(seed, random.between(1, position))) await storage.append(delta)
+      if (random.chance(0.05)) {
+        await storage[Symbol.asyncDispose]()
+        storage = await openSqliteStorage({ path: directory.path, log })
+      }
+    }
+    const model = modelUpTo(seed, last)
+    expect(await readModel(storage, model.keys(), random), `seed ${seed}`).toEqual(model)
+    await expectSums(storage, model, random)
+    await storage[Symbol.asyncDispose]()
+  },
+)
+
+test('on a full disk an append fails as a whole, reads go on, and work resumes when there is space again', async () => {
+  await using disk = await smallDisk(6)
+  const storage = await openSqliteStorage({ path: disk.path, log })
+  await storage.startGeneration(origin())
+  let stored = 0
+  const rows = (position: number) =>
+    deltaAt(position, {
+      operations: Array.from({ length: 500 }, (_, n) => ({
+        ...put('a', `${position}-${n}`),
+        data: JSON.stringify({ noise: random.text(300) }),
+      })),
+    })
+  const random = seededRandom(1)
+  const fill = async () => {
+    for (;;) {
+      await storage.append(rows(stored + 1))
+      stored += 1
+    }
+  }
+  await expect(fill()).rejects.toMatchObject({ code: 'storage-full' })
+  expect(stored).toBeGreaterThan(0)
+  expect((await storage.readSums([bucket('a')], opId(1_000_000)))[0]?.count).toBe(stored * 500)
+  expect(Number((await storage.readResume())?.resume)).toBe(stored)
+
+  disk.grow(64)
+  await storage.append(rows(stored + 1))
+  expect((await storage.readSums([bucket('a')], opId(1_000_000)))[0]?.count).toBe((stored + 1) * 500)
+  await storage[Symbol.asyncDispose]()
+})
+
+test('a database of a newer version is refused', async () => {
+  await using directory = await temporaryDirectory()
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(join(directory.path, 'storage.sqlite'))
+  database.exec('PRAGMA user_version = 999')
+  database.close()
+  await expect(openSqliteStorage({ path: directory.path, log })).rejects.toMatchObject({ code: 'storage-failed' })
+})
+
+test('a file that is no database is refused with what SQLite says', async () => {
+  await using directory = await temporaryDirectory()
+  await writeFile(
+    join(directory.path, 'storage.sqlite'),
+    'not a database at all, but long enough to be looked at '.repeat(20),
+  )
+  await expect(openSqliteStorage({ path: directory.path, log })).rejects.toMatchObject({ code: 'storage-failed' })
+})
+
+async function expectSums(
+  storage: BucketStorage,
+  model: ReturnType<typeof modelUpTo>,
+  random: ReturnType<typeof seededRandom>,
+) {
+  for (const [name, operations] of model) {
+    const upTo = random.integer((operations.at(-1)?.opId ?? 0) + 2)
+    const mine = operations.filter((operation) => operation.opId <= upTo)
+    const checksum = mine.reduce((sum, operation) => (sum + operation.checksum) >>> 0, 0)
+    expect(await storage.readSums([name], opId(upTo))).toEqual([{ count: mine.length, checksum }])
+  }
+}
+
+function startWriter(path: string, seed: number): ChildProcess {
+  const entry = join(import.meta.dirname, 'crash-writer.contract.ts')
+  return spawn(process.execPath, ['--conditions=@headwater/source', entry, path, String(seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+/** Kills the process some time after its first line; returns the last position that it printed. */
+async function killAfter(child: ChildProcess, delayMs: number): Promise<number> {
+  let last = 0
+  if (child.stdout === null) throw new Error('The writer has no output')
+  const lines = createInterface(child.stdout)
+  lines.on('line', (line) => {
+    last = Number(line)
+  })
+  await once(lines, 'line')
+  await setTimeout(delayMs)
+  const closed = once(child, 'close')
+  child.kill('SIGKILL')
+  await closed
+  return last
+}
+
+async function temporaryDirectory() {
+  const path = await mkdtemp(join(tmpdir(), 'headwater-storage-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) }
+}
+
+/** A file system in memory, of so many MiB. */
+async function smallDisk(sizeMib: number) {
+  const directory = await temporaryDirectory()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'headwater-test', directory.path])
+  return {
+    path: directory.path,
+    grow: (mib: number) => execFileSync('mount', ['-o', `remount,size=${mib}m`, directory.path]),
+    [Symbol.asyncDispose]: async () => {
+      execFileSync('umount', ['-l', directory.path])
+      await directory[Symbol.asyncDispose]()
+    },
+  }
+}
