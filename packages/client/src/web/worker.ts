@@ -84,7 +84,7 @@ async function openDatabase(options: OpenOptions): Promise<OpenDatabase> {
   if (owner === undefined) {
     throw new HeadwaterError(
       'database-in-use',
-      `Cannot open "${options.dbFilename}": it is open in another tab or window of this browser. ` +
+      `Cannot open "${options.dbFilename}": it is open in another tab or window of this browser (or already in this one). ` +
         'Use that one, or close it and reload this page.',
     )
   }
