@@ -1,0 +1,104 @@
+import { HeadwaterError } from '@headwater/protocol'
+import type { SourceTable, TablePattern } from '@headwater/sync-config'
+import { readCatalogTables, toSourceTable } from './catalog.ts'
+import { openSession, type Session } from './connection.ts'
+import { addTablesSql, createPublicationSql, findPublication } from './publication.ts'
+import { readServerState } from './server.ts'
+import { findSlot } from './slot.ts'
+import { toSourceError } from './source-error.ts'
+import { findSourceProblems, isReplicable, type SourceFacts, type SourceProblem } from './source-problems.ts'
+import { parseSourceUrl, type SourceUrl } from './source-url.ts'
+import { createTypeCatalog } from './types.ts'
+
+export type CheckOptions = {
+  readonly publication: string
+  readonly slot: string
+  /** Tables that the sync config reads. */
+  readonly tables: readonly TablePattern[]
+}
+
+export type SourceReport = {
+  readonly problems: readonly SourceProblem[]
+  /** Tables that the patterns name and that can be replicated, for checking the columns of a plan. */
+  readonly tables: readonly SourceTable[]
+  /** server_version_num; 0 when the server could not be reached. */
+  readonly serverVersion: number
+}
+
+/**
+ * Looks at everything that replication needs, without changing anything. A server that cannot be reached or refuses
+ * the login is a problem like others; its remedy is in the message. Throws `bad-source-url`.
+ */
+export async function checkSource(url: string, options: CheckOptions): Promise<SourceReport> {
+  const source = parseSourceUrl(url, process.env)
+  try {
+    await using session = await openSession(source, { applicationName: 'headwater check', kind: 'sql' })
+    const facts = await readSourceFacts(session, options)
+    const types = createTypeCatalog()
+    const tables = facts.tables.filter(isReplicable)
+    await types.load(
+      session,
+      tables.flatMap(({ columns }) => columns.map(({ typeOid }) => typeOid)),
+    )
+    return {
+      problems: findSourceProblems(facts),
+      tables: tables.map((table) => toSourceTable(table, types)),
+      serverVersion: facts.server.version,
+    }
+  } catch (cause) {
+    const { message, code } = toSourceError(cause, source)
+    return { problems: [{ severity: 'error', message, remedy: remedyOf(code, source) }], tables: [], serverVersion: 0 }
+  }
+}
+
+export async function readSourceFacts(session: Session, options: CheckOptions): Promise<SourceFacts> {
+  const server = await readServerState(session)
+  return {
+    server,
+    slotName: options.slot,
+    slot: await findSlot(session, options.slot),
+    publicationName: options.publication,
+    publication: await findPublication(session, options.publication),
+    patterns: options.tables,
+    tables: await readCatalogTables(session, options.tables, options.publication, server.version),
+  }
+}
+
+/** Runs the remedies that need nobody: makes the publication, and adds tables to it. True when it changed something. */
+export async function arrangePublication(session: Session, facts: SourceFacts): Promise<boolean> {
+  const tables = facts.tables.filter(isReplicable)
+  if (facts.publication === undefined) {
+    await session.query(createPublicationSql(facts.publicationName, tables))
+    return true
+  }
+  const missing = tables.filter(
+    (table) => !table.isPublished && table.isOwner && !(table.isPartition && facts.publication?.isViaRoot === true),
+  )
+  if (missing.length === 0) return false
+  await session.query(addTablesSql(facts.publicationName, missing))
+  return true
+}
+
+/** One error for everything that an operator must do before replication can start; undefined when nothing. */
+export function toSetUpError(problems: readonly SourceProblem[]): HeadwaterError | undefined {
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length === 0) return undefined
+  const lines = errors.map(({ message, remedy }) => `  - ${message}\n    ${remedy}`)
+  return new HeadwaterError(
+    'source-not-ready',
+    `Cannot replicate from this database until it is set up for it:\n${lines.join('\n')}`,
+  )
+}
+
+function remedyOf(code: string, source: SourceUrl): string {
+  switch (code) {
+    case 'source-auth-failed':
+      return 'Correct the user or the password in the connection URL.'
+    case 'source-database-missing':
+      return `CREATE DATABASE ${JSON.stringify(source.database)};`
+    case 'source-tls-failed':
+      return 'Change sslmode or sslrootcert in the connection URL.'
+    default:
+      return 'Check host and port of the connection URL, and that the server is running.'
+  }
+}

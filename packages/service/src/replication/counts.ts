@@ -1,0 +1,23 @@
+/** What replication has done since the process started. Only ever counted up, but for `copiesHolding`. */
+export type ReplicationCounts = {
+  transactions: number
+  rows: number
+  operations: number
+  rowsCopied: number
+  rowsUnidentified: number
+  reconnects: number
+  /** Copies that keep clients from seeing anything newer; now. */
+  copiesHolding: number
+}
+
+export function zeroCounts(): ReplicationCounts {
+  return {
+    transactions: 0,
+    rows: 0,
+    operations: 0,
+    rowsCopied: 0,
+    rowsUnidentified: 0,
+    reconnects: 0,
+    copiesHolding: 0,
+  }
+}

@@ -1,0 +1,126 @@
+import { type ErrorCode, ERROR_TABLE, HeadwaterError } from '@headwater/protocol'
+import type { LoadedPlan, Plan } from '@headwater/sync-config'
+import type { Log } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import { emitMarker } from '../postgres/marker.ts'
+import { toSourceError } from '../postgres/source-error.ts'
+import { parseSourceUrl } from '../postgres/source-url.ts'
+import type { ReplicationStorage } from '../storage/storage.ts'
+import type { Clock } from '../sync/clock.ts'
+import { backoffMs } from './backoff.ts'
+import { zeroCounts } from './counts.ts'
+import { type RunningSession, runSession, type SessionParts } from './session.ts'
+import { readStatus, type ReplicationStatus, type ReplicatorPhase } from './status.ts'
+import { createWriteCheckpoints } from './write-checkpoints.ts'
+
+export type SourceOptions = {
+  readonly url: string
+  readonly publication: string
+  readonly slot: string
+  /** Tells services apart that were given the same slot, so that only our own leftovers are ended. */
+  readonly instance?: string | undefined
+}
+
+export type ReplicatorParts = {
+  readonly source: SourceOptions
+  readonly storage: ReplicationStorage
+  readonly plan: Plan
+  /** Makes the plan ready for a generation. */
+  readonly load: (generation: number) => Pick<LoadedPlan, 'forTable' | 'tables'>
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly clock: Clock
+  /** 0 … 1. */
+  readonly random: () => number
+  readonly pollMs?: number
+}
+
+export type Replicator = {
+  /** Resolves when `signal` aborted and everything is closed. Rejects when the source was never usable and an operator must act. */
+  readonly ended: Promise<void>
+  readonly readStatus: () => ReplicationStatus
+  readonly requestWriteCheckpoint: (key: string) => Promise<bigint>
+}
+
+/** How often the catalog is looked at for tables that came or went. */
+const POLL_MS = 15_000
+/** A session that lived this long was a good one: the next failure is a first one. */
+const GOOD_SESSION_MS = 30_000
+
+/** Keeps bucket storage up with the source until `signal` aborts; connects again by itself whenever it must. */
+export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Replicator {
+  const { clock, log, random, source } = parts
+  const counts = zeroCounts()
+  let phase: ReplicatorPhase = { kind: 'connecting' }
+  let running: RunningSession | undefined
+  const writeCheckpoints = createWriteCheckpoints(
+    source.slot,
+    async (marker) => {
+      if (running === undefined)
+        throw new HeadwaterError('source-unreachable', 'Cannot give a write checkpoint: the source is not connected.')
+      await emitMarker(running.control, marker)
+    },
+    clock.nowMs,
+  )
+
+  const run = async (): Promise<void> => {
+    const session: SessionParts = {
+      ...parts,
+      source: parseSourceUrl(source.url, process.env),
+      publication: source.publication,
+      slot: source.slot,
+      instance: source.instance,
+      pollMs: parts.pollMs ?? POLL_MS,
+      counts,
+    }
+    let wasRunning = false
+    let attempt = 0
+    while (!signal.aborted) {
+      const startedAtMs = clock.nowMs()
+      phase = { kind: 'connecting' }
+      const failure = await runOnce(session, (opened) => {
+        wasRunning = true
+        running = opened
+        phase = { kind: 'running' }
+        log.info('replication-started', { generation: opened.generation, slot: source.slot })
+      })
+      running = undefined
+      if (failure === undefined) break
+      if (!wasRunning && ERROR_TABLE[failure.code].retry !== 'backoff') throw failure
+      attempt = clock.nowMs() - startedAtMs > GOOD_SESSION_MS ? 1 : attempt + 1
+      const waitMs = backoffMs(attempt, failure.code, random())
+      phase = { kind: 'waiting', code: failure.code, message: failure.message }
+      counts.reconnects += 1
+      log.warn('replication-interrupted', { code: failure.code, message: failure.message, retryAfterMs: waitMs })
+      await clock.wait(waitMs, signal)
+    }
+  }
+
+  const runOnce = async (
+    session: SessionParts,
+    onRunning: (opened: RunningSession) => void,
+  ): Promise<HeadwaterError | undefined> => {
+    try {
+      await runSession(session, onRunning, signal)
+      return undefined
+    } catch (error) {
+      return signal.aborted ? undefined : toSourceError(error, session.source)
+    }
+  }
+
+  const ended = run().then(
+    () => {
+      phase = { kind: 'stopped' }
+    },
+    (error: unknown) => {
+      const code: ErrorCode = error instanceof HeadwaterError ? error.code : 'source-failed'
+      phase = { kind: 'failed', code, message: error instanceof Error ? error.message : String(error) }
+      throw error
+    },
+  )
+  return {
+    ended,
+    readStatus: () => readStatus(phase, counts, running),
+    requestWriteCheckpoint: (key) => writeCheckpoints.request(key),
+  }
+}

@@ -1,0 +1,72 @@
+import type { Lsn } from '../postgres/lsn.ts'
+import type { Commit, ReplicationStorage } from '../storage/storage.ts'
+import type { Delta, RowKey, RowState, RowStates } from '../storage/delta.ts'
+
+/** Stores deltas one after the other while the next one is being made. */
+export type Storing = {
+  /** States as they are after every delta that was handed to `store`. */
+  readonly readStates: (keys: readonly RowKey[]) => Promise<RowStates>
+  /** Returns when the delta before is durable; rejects when that could not be stored. */
+  readonly store: (delta: Delta) => Promise<void>
+  /** Returns when everything is durable. */
+  readonly drain: () => Promise<void>
+  /** Rejects when a delta could not be stored; never resolves. */
+  readonly failed: Promise<never>
+}
+
+/** `onStored` is told of each delta when it is durable, in order. */
+export function createStoring(
+  storage: Pick<ReplicationStorage, 'append' | 'readRowStates'>,
+  onStored: (delta: Delta, commit: Commit) => void,
+): Storing {
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => undefined)
+  let last: Promise<void> = Promise.resolve()
+  /** What the delta on its way to disk says; empty when none is. */
+  let unstored = new Map<RowKey, RowState | undefined>()
+
+  const append = async (delta: Delta): Promise<void> => {
+    try {
+      onStored(delta, await storage.append(delta))
+    } catch (error) {
+      failure.reject(error)
+      throw error
+    }
+    unstored = new Map()
+  }
+
+  return {
+    readStates: async (keys) => {
+      const overlay = unstored
+      if (overlay.size === 0) return storage.readRowStates(keys)
+      const states = new Map(await storage.readRowStates(keys.filter((key) => !overlay.has(key))))
+      for (const key of keys) {
+        const state = overlay.get(key)
+        if (state !== undefined) states.set(key, state)
+      }
+      return states
+    },
+    store: async (delta) => {
+      await last
+      unstored = new Map(delta.rowStates.map(({ row, after }) => [row, after]))
+      last = append(delta)
+      last.catch(() => undefined)
+    },
+    drain: () => last,
+    failed: failure.promise,
+  }
+}
+
+/** A delta that changes nothing; callers fill in what theirs does. */
+export function emptyDelta(resume: Lsn | undefined): Delta {
+  return {
+    operations: [],
+    lookups: [],
+    rowStates: [],
+    writeCheckpoints: [],
+    copies: [],
+    rowErrors: [],
+    resume,
+    show: false,
+  }
+}
