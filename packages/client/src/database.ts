@@ -67,7 +67,6 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
       userAgent: parts.userAgent,
       listenForWakeUps: parts.listenForWakeUps,
       readSchema: () => this.#schema,
-      uploadSource: this,
       onStatus: (status) => this.#listeners.each((listener) => listener.statusChanged?.(status)),
     })
     this.#opened = this.#open()

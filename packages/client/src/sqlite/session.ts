@@ -79,6 +79,11 @@ export class WriteSession {
     this.#parts = parts
   }
 
+  /** For statements of our own, whose effects are known: nothing is wrapped, noted or told. */
+  get connection(): SqliteConnection {
+    return this.#parts.connection
+  }
+
   /** For use outside a transaction: each writing statement is a transaction of its own. */
   readonly run = async (sql: string, parameters: readonly SqliteValue[]): Promise<StatementResult> => {
     const { connection, effects } = this.#parts

@@ -18,7 +18,8 @@ export const LAYOUT_VERSION = 1
  *   log has no index on its rows, as during a first download.
  * - `ps_buckets`: `last_op` = id of the newest operation held, `last_applied_op` = shown up to here. The sum of a bucket
  *   is `add_checksum` (operations no longer held one by one) + `op_checksum` (those in `ps_oplog`), modulo 2^32.
- *   `appended` = 1: operations were only appended so far; superseded ones are still among them.
+ *   `appended` = 1: operations were only appended so far; superseded ones are still among them, and `removals` that
+ *   have no row data.
  * - `ps_oplog`: operations in force, per bucket. While a bucket is `appended`, also removals (data NULL) and moves
  *   (row_type NULL).
  * - `ps_updated_rows`: rows whose shown value must be found anew at the next full publish.
@@ -49,7 +50,7 @@ const CREATE_LAYOUT = `
     target_count INTEGER NOT NULL DEFAULT 0,
     count_at_last INTEGER NOT NULL DEFAULT 0,
     count_since_last INTEGER NOT NULL DEFAULT 0,
-    downloaded_size INTEGER NOT NULL DEFAULT 0,
+    removals INTEGER NOT NULL DEFAULT 0,
     pending_delete INTEGER NOT NULL DEFAULT 0,
     verified INTEGER NOT NULL DEFAULT 0,
     appended INTEGER NOT NULL DEFAULT 1
@@ -90,8 +91,13 @@ const CREATE_LAYOUT = `
   INSERT INTO ps_control(id, layout_version) VALUES (1, ${LAYOUT_VERSION});
 `
 
-/** Rows that a publish looks at; private to the writer's connection. */
+/** Rows that a publish looks at, and operations about to go; private to the writer's connection. */
 const CREATE_SCRATCH = `
+  CREATE TEMP TABLE IF NOT EXISTS ps_dead(
+    bucket INTEGER NOT NULL,
+    op_id INTEGER NOT NULL,
+    PRIMARY KEY (bucket, op_id)
+  ) WITHOUT ROWID;
   CREATE TEMP TABLE IF NOT EXISTS ps_changed(
     row_type TEXT NOT NULL,
     row_id TEXT NOT NULL,

@@ -1,0 +1,154 @@
+import { HeadwaterError } from '@headwater/protocol'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../logger.ts'
+import type { SqliteValue } from '../sqlite/driver.ts'
+import type { SqlDatabase } from '../sqlite/sql-database.ts'
+import { toBigInt } from '../store/complete.ts'
+import { backoffMs } from '../sync/backoff.ts'
+import { mayAdopt, needsWriteCheckpoint } from './hold.ts'
+import type { QueueState } from './hold.ts'
+
+export type UploaderParts = {
+  readonly sql: SqlDatabase
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logger: Logger
+  readonly retryDelayMs: number
+  /** Least time between rounds that writes start. */
+  readonly throttleMs: number
+  readonly uploadData: () => Promise<void>
+  readonly requestWriteCheckpoint: (signal: AbortSignal) => Promise<bigint>
+  readonly onStatus: (status: UploadStatus) => void
+  /** All writes are uploaded, and the write checkpoint that covers them is known. */
+  readonly onCompleted: () => void
+}
+
+export type UploadStatus = { readonly uploading: boolean; readonly error: Error | undefined }
+
+const QUEUE_STATE = `
+  SELECT (SELECT min(id) FROM ps_crud), target_write_checkpoint,
+    (SELECT seq FROM sqlite_sequence WHERE name = 'ps_crud')
+  FROM ps_control WHERE id = 1`
+
+/** Empties the upload queue through the app's function, with a pause of its own after failures: it needs no stream. */
+export class Uploader {
+  readonly #parts: UploaderParts
+  #wanted = true
+  #wakeUp = () => {}
+  #error: Error | undefined
+  #cutPause = () => {}
+
+  constructor(parts: UploaderParts) {
+    this.#parts = parts
+  }
+
+  /** There may be something to upload. */
+  readonly trigger = (): void => {
+    this.#wanted = true
+    this.#wakeUp()
+  }
+
+  /** Runs until `signal` aborts. No upload starts after that. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, retryDelayMs, throttleMs, logger } = this.#parts
+    let failures = 0
+    let roundEndedMs = clock.monotonicMs() - throttleMs
+    while (!signal.aborted) {
+      await this.#untilWanted(signal)
+      await clock.wait(Math.max(0, roundEndedMs + throttleMs - clock.monotonicMs()), signal)
+      if (signal.aborted) return
+      this.#wanted = false
+      try {
+        await this.#round(signal)
+        failures = 0
+        this.#tell(false, undefined)
+      } catch (error) {
+        if (signal.aborted) return
+        failures += 1
+        this.#wanted = true
+        logger.log({ level: 'warn', message: 'Upload failed, trying again later', error })
+        this.#tell(false, error instanceof Error ? error : new Error(String(error)))
+        await this.#pause(backoffMs(failures, retryDelayMs, random()), signal)
+      }
+      roundEndedMs = clock.monotonicMs()
+    }
+  }
+
+  /** Uploads until the queue is empty, then finds out which write checkpoint covers it all. */
+  async #round(signal: AbortSignal): Promise<void> {
+    let head: bigint | undefined
+    for (;;) {
+      const state = await this.#readState()
+      if (signal.aborted) return
+      if (state.queueEmpty) return this.#finish(state, signal)
+      if (state.head === head) {
+        this.#parts.logger.log({
+          level: 'warn',
+          message:
+            'uploadData() returned without taking the oldest entry off the queue: call complete() on what you uploaded',
+        })
+        throw new HeadwaterError('upload-stalled', 'Delaying due to previously encountered CRUD item.')
+      }
+      head = state.head
+      this.#tell(true, this.#error)
+      await this.#parts.uploadData()
+      this.#error = undefined
+    }
+  }
+
+  async #finish(before: QueueState, signal: AbortSignal): Promise<void> {
+    this.#tell(false, undefined)
+    if (needsWriteCheckpoint(before)) {
+      const writeCheckpoint = await this.#parts.requestWriteCheckpoint(signal)
+      const adopted = await this.#parts.sql.writeTransaction(async (transaction) => {
+        const { rawRows } = await transaction.executeRaw(QUEUE_STATE)
+        if (!mayAdopt(before, toQueueState(rawRows[0]))) return false
+        await transaction.execute('UPDATE ps_control SET target_write_checkpoint = ? WHERE id = 1', [writeCheckpoint])
+        return true
+      })
+      if (!adopted) {
+        this.#wanted = true
+        return
+      }
+    }
+    this.#parts.onCompleted()
+  }
+
+  async #readState(): Promise<QueueState & { readonly head: bigint | undefined }> {
+    const { rawRows } = await this.#parts.sql.writeContext((context) => context.executeRaw(QUEUE_STATE))
+    return { ...toQueueState(rawRows[0]), head: toBigInt(rawRows[0]?.[0]) }
+  }
+
+  #tell(uploading: boolean, error: Error | undefined): void {
+    this.#error = error
+    this.#parts.onStatus({ uploading, error })
+  }
+
+  async #untilWanted(signal: AbortSignal): Promise<void> {
+    while (!this.#wanted && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  /** Ends early when the network is back. */
+  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
+    const cut = new AbortController()
+    this.#cutPause = () => cut.abort()
+    await this.#parts.clock.wait(delayMs, AbortSignal.any([signal, cut.signal]))
+    this.#cutPause = () => {}
+  }
+
+  /** Try now, even in the middle of a pause. */
+  readonly retryNow = (): void => {
+    this.#cutPause()
+    this.trigger()
+  }
+}
+
+function toQueueState(row: readonly SqliteValue[] | undefined): QueueState {
+  const [head, target, lastQueued] = row ?? []
+  return { queueEmpty: head === null, target: toBigInt(target), lastQueued: toBigInt(lastQueued) ?? 0n }
+}
