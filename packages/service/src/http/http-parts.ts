@@ -15,7 +15,7 @@ export type HttpParts = {
   /** The new number of this user or client; throws `no-sync-config` as long as nothing is replicated. */
   readonly requestWriteCheckpoint: (key: string) => Promise<bigint>
   readonly readHealth: () => Health
-  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly limits: {
     /** Sync streams at once. */
     readonly connectionsMax: number

@@ -28,7 +28,7 @@ export function createRoutes(parts: HttpParts): Routes {
     [
       '/metrics',
       async () => {
-        const { contentType, body } = await parts.renderMetrics()
+        const { contentType, body } = await parts.readMetrics()
         return answerText(200, body, contentType)
       },
     ],

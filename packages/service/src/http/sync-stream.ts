@@ -47,7 +47,6 @@ export function createSyncStreamRoute(parts: HttpParts): (request: HttpRequest) 
     const description = describe(request, syncRequest, user)
     const openedAtMs = parts.nowMs()
     parts.log.info('stream-opened', { ...description, format, appMetadata: shorten(syncRequest.appMetadata) })
-    parts.metrics.change('headwater_sync_streams_count', 1)
     return {
       kind: 'stream',
       headers: { 'Content-Type': STREAM_CONTENT_TYPES[lineFormat], 'X-Accel-Buffering': 'no' },
@@ -56,8 +55,6 @@ export function createSyncStreamRoute(parts: HttpParts): (request: HttpRequest) 
       ended: ({ bytesSent }) => {
         releaseStream()
         releaseCompressor?.()
-        parts.metrics.change('headwater_sync_streams_count', -1)
-        parts.metrics.add('headwater_sync_sent_bytes_total', bytesSent)
         parts.log.info('stream-closed', { ...description, bytesSent, openMs: parts.nowMs() - openedAtMs })
       },
     }

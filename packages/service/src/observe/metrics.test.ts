@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
+import { formatMetricsDoc } from '../../../../scripts/metrics-doc.ts'
 import { createMetrics, METRIC_TABLE, type MetricEntry } from './metrics.ts'
 
 describe('metrics', () => {
@@ -29,5 +32,13 @@ describe('metrics', () => {
     for (const [name, { kind }] of entries) {
       expect(name).toMatch(kind === 'counter' ? /_total$/ : /_(bytes|seconds|count)$/)
     }
+  })
+
+  test('are what docs/reference/metrics.md says', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../../../docs/reference/metrics.md'), 'utf8')
+    expect(
+      page,
+      'docs/reference/metrics.md differs from the table: run `npx node --conditions=@headwater/source scripts/write-metrics-doc.ts`',
+    ).toBe(formatMetricsDoc())
   })
 })
