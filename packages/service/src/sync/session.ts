@@ -5,6 +5,7 @@ import {
   type LineFormat,
   type OperationFormat,
   type SyncRequest,
+  writeCheckpointKey,
 } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { Log } from '../observe/log.ts'
@@ -60,9 +61,9 @@ export async function* openSyncStream(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { feed, metrics, log } = parts
   const { request, user } = open
-  const writeCheckpointKey = request.clientId === undefined ? user.userId : `${user.userId}/${request.clientId}`
-  const subscription = feed.subscribe(writeCheckpointKey)
-  const stream = new Stream(parts, open, { subscription, writeCheckpointKey, signal })
+  const key = writeCheckpointKey(user.userId, request.clientId)
+  const subscription = feed.subscribe(key)
+  const stream = new Stream(parts, open, { subscription, writeCheckpointKey: key, signal })
   metrics.change('headwater_sync_streams_count', 1)
   try {
     for await (const bytes of stream.run()) {
