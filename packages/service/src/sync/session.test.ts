@@ -310,10 +310,11 @@ async function startService({
     /** Lets time pass until `work` is done. */
     clockUntil: async <T>(work: Promise<T>): Promise<T> => {
       const progress = { isDone: false }
-      const done = () => {
-        progress.isDone = true
-      }
-      work.then(done, done)
+      void work
+        .catch(() => {})
+        .finally(() => {
+          progress.isDone = true
+        })
       while (!progress.isDone) await clock.advance(500)
       return work
     },

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { createKeepalive } from './keepalive.ts'
+
+test('lines are spread around the interval', () => {
+  const early = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0 })
+  const late = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0.999 })
+  early.begin(0)
+  late.begin(0)
+  expect(early.untilNextMs(0)).toBe(18_000)
+  expect(Math.round(late.untilNextMs(0))).toBe(21_996)
+})
+
+test('the first line is due early, unless something else was sent', () => {
+  const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0.5 })
+  expect(keepalive.untilNextMs(0)).toBe(1_500)
+  expect(keepalive.takeDue(1_500)).toBe(3_599)
+  expect(keepalive.untilNextMs(1_500)).toBe(20_000)
+})
+
+test('no line is due twice', () => {
+  const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0.5 })
+  keepalive.begin(0)
+  expect(keepalive.takeDue(19_999)).toBeUndefined()
+  expect(keepalive.takeDue(20_000)).toBe(3_580)
+  expect(keepalive.takeDue(20_000)).toBeUndefined()
+})
+
+test('seconds are rounded up and never negative', () => {
+  const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 1_400, random: () => 0.5 })
+  expect(keepalive.takeDue(1_500)).toBe(0)
+  expect(createKeepalive({ nowMs: 0, expiresAtMs: 30_001, random: () => 0.5 }).takeDue(1_500)).toBe(29)
+})
