@@ -90,6 +90,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The connection URL of the source database cannot be read. It looks like postgres://user:password@host:5432/database?sslmode=verify-full.',
   },
+  'bad-sync-config': {
+    status: 422,
+    wireCode: 'PSYNC_R0001',
+    retry: 'never',
+    help: 'The sync config cannot be used. The message shows each place; `headwater check` shows them too.',
+  },
   'bad-sync-options': {
     status: 500,
     wireCode: 'PSYNC_S2001',

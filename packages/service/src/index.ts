@@ -1,1 +1,9 @@
-export {}
+export { mergeSettings, parseServiceOptions } from './config/options.ts'
+export type { ServiceOptions, ServiceSettings, Settings } from './config/options.ts'
+export { startService } from './main.ts'
+export type { ReplaceOutcome, Service, ServiceStatus } from './main.ts'
+export { checkSource } from './postgres/check-source.ts'
+export type { CheckOptions, SourceReport } from './postgres/check-source.ts'
+export type { SourceProblem } from './postgres/source-problems.ts'
+export type { ReplicationStatus } from './replication/status.ts'
+export type { StorageFigures } from './storage/storage.ts'

@@ -1,0 +1,163 @@
+/** The only file that knows every room: it opens them in the order in which data flows, and closes them in reverse. */
+import { HeadwaterError } from '@headwater/protocol'
+import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
+import { Registry } from 'prom-client'
+import { createTokenVerifier } from './auth/token.ts'
+import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
+import type { Health } from './http/probes.ts'
+import { createHttpServer } from './http/server.ts'
+import { createLog, type Log, standardOutput } from './observe/log.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { checkSource } from './postgres/check-source.ts'
+import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
+import { startReplicator } from './replication/replicator.ts'
+import type { ReplicationStatus } from './replication/status.ts'
+import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
+import type { BucketStorage, StorageFigures } from './storage/storage.ts'
+import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
+import { systemClock } from './sync/clock.ts'
+import { openSyncStream } from './sync/session.ts'
+
+/** How long open streams may take to end when the service stops. */
+const STOP_GRACE_MS = 2_000
+
+/** A running service. After a kill the next one goes on where the storage stands. */
+export type Service = {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string
+  /** Settles after `stop`; rejects when a room failed for good. */
+  readonly ended: Promise<void>
+  readonly stop: () => Promise<void>
+  readonly readStatus: () => Promise<ServiceStatus>
+  /** Serves another sync config from now on; one that cannot be used changes nothing. */
+  readonly replaceSyncConfig: (content: string) => Promise<ReplaceOutcome>
+}
+
+export type ServiceStatus = { readonly replication: ReplicationStatus; readonly storage: StorageFigures }
+
+export type ReplaceOutcome =
+  | { readonly kind: 'unchanged' | 'replaced'; readonly diagnostics: readonly Diagnostic[] }
+  | { readonly kind: 'refused'; readonly message: string }
+
+type Parts = {
+  readonly settings: ServiceSettings
+  readonly storage: BucketStorage
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/**
+ * Starts everything, and resolves when clients can connect; the first copy may still run. Throws when settings or
+ * sync config are wrong, when the port or the storage is in use, and, while nothing is stored yet, when the source
+ * cannot be replicated. Later a source that is away is waited for, and clients are served what is stored.
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const settings = parseServiceOptions(options)
+  const log = createLog({ level: settings.log.level, pretty: settings.log.pretty, output: standardOutput() })
+  const registry = new Registry()
+  const metrics = createMetrics(registry)
+  const path = settings.syncConfig.path ?? 'sync config'
+  const compiled = compileOrThrow(settings.syncConfig.content, path)
+
+  await using opened = new AsyncDisposableStack()
+  const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log }))
+  const parts: Parts = { settings, storage, log, metrics }
+  if ((await storage.readResume()) === undefined) await checkAgainstSource(settings, compiled)
+
+  const stopping = new AbortController()
+  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: settings.limits.bucketsMax }, stopping.signal)
+  opened.defer(async () => {
+    stopping.abort()
+    await feed.ended
+  })
+  const deployment = startReplication(parts, compiled.plan)
+  opened.defer(deployment.stop)
+  const verifier = createTokenVerifier({ ...settings.auth, nowMs: Date.now, log, signal: stopping.signal })
+  const syncParts = { storage, feed, clock: systemClock, random: Math.random, log, metrics }
+  const http = createHttpServer({
+    verify: verifier.verify,
+    openStream: (open, signal) => openSyncStream(syncParts, open, signal),
+    requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
+    readHealth: () => readHealth(deployment),
+    readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    limits: { connectionsMax: settings.limits.connectionsMax },
+    metrics,
+    log,
+    nowMs: Date.now,
+  })
+  const { url } = await http.listen(settings.http.host, settings.http.port)
+  opened.defer(() => http.stop(STOP_GRACE_MS))
+  log.info('service-started', { url })
+
+  let served = compiled.plan
+  const rooms = opened.move()
+  const stopOnce = once(async () => {
+    await rooms.disposeAsync()
+    log.info('service-stopped')
+  })
+  return {
+    url,
+    ended: Promise.all([deployment.ended, feed.ended]).then(() => {}),
+    stop: stopOnce,
+    readStatus: async () => ({
+      replication: deployment.current().readStatus(),
+      storage: await storage.readStatus(),
+    }),
+    replaceSyncConfig: async (content) => {
+      try {
+        const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
+        if (plan.hash === served.hash) return { kind: 'unchanged', diagnostics }
+        served = plan
+        log.info('sync-config-replaced', { plan: plan.hash })
+        await deployment.replace(plan)
+        return { kind: 'replaced', diagnostics }
+      } catch (error) {
+        if (error instanceof HeadwaterError) return { kind: 'refused', message: error.message }
+        throw error
+      }
+    },
+  }
+}
+
+async function checkAgainstSource({ source, syncConfig }: ServiceSettings, compiled: Compiled): Promise<Compiled> {
+  const { publication, slot } = source
+  const report = await checkSource(source.url, { publication, slot, tables: compiled.plan.tables })
+  return checkOrThrow(compiled, report, syncConfig.path ?? 'sync config')
+}
+
+function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan): Deployment {
+  const { bucketsMax } = settings.limits
+  return deploy(plan, (next, signal) =>
+    startReplicator(
+      {
+        source: settings.source,
+        storage,
+        plan: next,
+        load: (generation) => loadPlan(next, { generation, bucketsMax }),
+        log,
+        metrics,
+        clock: systemClock,
+        random: Math.random,
+      },
+      signal,
+    ),
+  )
+}
+
+/** The service can do its work when it is connected to its source and every first copy is done. */
+function readHealth(deployment: Deployment): Health {
+  const { phase, connection } = deployment.current().readStatus()
+  const copying = connection?.copies.filter(({ isDone }) => !isDone).map(({ table }) => table) ?? []
+  const touchedAtMs = connection?.lastHeardAtMs ?? Date.now()
+  if (phase.kind === 'waiting' || phase.kind === 'failed') {
+    return { started: phase.kind === 'waiting', ready: false, touchedAtMs, reason: phase.message }
+  }
+  if (phase.kind !== 'running') return { started: false, ready: false, touchedAtMs, reason: phase.kind }
+  if (copying.length > 0) return { started: true, ready: false, touchedAtMs, reason: `copying ${copying.join(', ')}` }
+  return { started: true, ready: true, touchedAtMs }
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let result: Promise<void> | undefined
+  return () => (result ??= action())
+}

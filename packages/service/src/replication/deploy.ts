@@ -1,0 +1,88 @@
+import { HeadwaterError } from '@headwater/protocol'
+import { checkPlanAgainstTables, compileSyncConfig, type Diagnostic, type Plan } from '@headwater/sync-config'
+import type { SourceReport } from '../postgres/check-source.ts'
+import type { Replicator } from './replicator.ts'
+
+export type Compiled = { readonly plan: Plan; readonly diagnostics: readonly Diagnostic[] }
+
+/** Throws `bad-sync-config`, showing every place that is wrong. */
+export function compileOrThrow(content: string, path: string): Compiled {
+  const result = compileSyncConfig(content)
+  if (result.kind === 'refused') throw badSyncConfig(path, result.diagnostics)
+  return result
+}
+
+/**
+ * Holds a plan against the source: throws `bad-sync-config` when it names columns that do not exist, and
+ * `source-not-ready` with everything to run when the set-up is incomplete and cannot be completed by the service.
+ */
+export function checkOrThrow({ plan, diagnostics }: Compiled, source: SourceReport, path: string): Compiled {
+  const blocking = source.problems.filter(({ severity }) => severity === 'error')
+  if (blocking.length > 0) {
+    const lines = blocking.map(({ message, remedy }) => `  - ${message}\n      ${remedy}`)
+    throw new HeadwaterError('source-not-ready', `Cannot replicate from this database:\n${lines.join('\n')}`)
+  }
+  const found = checkPlanAgainstTables(plan, source.tables)
+  if (found.some(({ severity }) => severity === 'error')) throw badSyncConfig(path, found)
+  return { plan, diagnostics: [...diagnostics, ...found] }
+}
+
+/** The replicator that runs now, exchanged when the sync config changes. */
+export type Deployment = {
+  readonly current: () => Replicator
+  /** Stops the replicator that runs and starts another with this plan. Calls wait for each other. */
+  readonly replace: (plan: Plan) => Promise<void>
+  /** Settles after `stop`; rejects when a replicator can never work. */
+  readonly ended: Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export function deploy(plan: Plan, start: (plan: Plan, signal: AbortSignal) => Replicator): Deployment {
+  const over = Promise.withResolvers<void>()
+  over.promise.catch(() => {
+    // Whoever holds `ended` is told; without a holder the failure still stands in the status.
+  })
+  const startOne = (next: Plan): { readonly replicator: Replicator; readonly stop: () => Promise<void> } => {
+    const stopping = new AbortController()
+    const replicator = start(next, stopping.signal)
+    const settled = replicator.ended.catch((error: unknown) => {
+      over.reject(error)
+    })
+    return {
+      replicator,
+      stop: () => {
+        stopping.abort()
+        return settled
+      },
+    }
+  }
+
+  let running = startOne(plan)
+  let exchange = Promise.resolve()
+  let isStopped = false
+  return {
+    current: () => running.replicator,
+    replace: (next) => {
+      exchange = exchange.then(async () => {
+        if (isStopped) return
+        await running.stop()
+        running = startOne(next)
+      })
+      return exchange
+    },
+    ended: over.promise,
+    stop: async () => {
+      isStopped = true
+      await exchange
+      await running.stop()
+      over.resolve()
+    },
+  }
+}
+
+function badSyncConfig(path: string, diagnostics: readonly Diagnostic[]): HeadwaterError {
+  const places = diagnostics
+    .filter(({ severity }) => severity === 'error')
+    .map(({ message, line, column, excerpt }) => `${path}:${line}:${column}: ${message}\n${excerpt}`)
+  return new HeadwaterError('bad-sync-config', `Cannot use this sync config:\n${places.join('\n')}`)
+}
