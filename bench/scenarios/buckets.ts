@@ -38,9 +38,7 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
   const token = await stage.token('reader')
   const store = emptyRawStore()
 
-  // The first connection waits for the first copy; the second is the one that counts.
-  for await (const { kind } of followStream({ url: service.url, token, format: 'ndjson' }))
-    if (kind === 'checkpoint') break
+  await service.untilReady()
   const before = await service.readUsage()
   const startedAtMs = performance.now()
   const stream = followStream({ url: service.url, token, format: 'ndjson' }, store)

@@ -40,6 +40,7 @@ async function measure(rows: number): Promise<Figure> {
       FROM generate_series(1, ${rows}) AS n;
     `)
     const service = await stage.startService(SYNC_CONFIG)
+    await service.untilReady()
     const token = await stage.token('reader')
     await downloadOnce({ url: service.url, token, format: 'ndjson' })
 

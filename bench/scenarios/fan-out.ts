@@ -29,6 +29,7 @@ async function measure(clients: number): Promise<Figure> {
   await using stage = await openStage(`CREATE TABLE notices (id text PRIMARY KEY, body text NOT NULL)`)
   await using bare = await startBareServer()
   const service = await stage.startService(SYNC_CONFIG)
+  await service.untilReady()
   const token = await stage.token('reader')
 
   const listeners = await openAll(clients, () => openStream({ url: service.url, token, format: 'ndjson' }))

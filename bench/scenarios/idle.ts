@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import { openStream } from '@headwater/testkit'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
-import { waitUntilReady } from '../wait-until-ready.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -24,7 +23,7 @@ export const scenario: Scenario = {
     await using stage = await openStage('CREATE TABLE items (id bigint PRIMARY KEY, owner text NOT NULL)')
     const startedAtMs = performance.now()
     const service = await stage.startService(SYNC_CONFIG)
-    await waitUntilReady(service.url)
+    await service.untilReady()
     const readyMs = performance.now() - startedAtMs
     const idle = await service.readUsage()
     yield {

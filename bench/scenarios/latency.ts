@@ -30,6 +30,7 @@ export const scenario: Scenario = {
     const commits = (isQuick ? 3 : 30) * COMMITS_PER_SECOND
     await using stage = await openStage(SCHEMA)
     const service = await stage.startService(SYNC_CONFIG)
+    await service.untilReady()
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, index) => startClient(stage, service.url, `user-${index}`)),
     )

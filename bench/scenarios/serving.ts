@@ -32,6 +32,7 @@ export const scenario: Scenario = {
         FROM generate_series(1, ${operations}) AS n;
       `)
       const service = await stage.startService(SYNC_CONFIG)
+      await service.untilReady()
       for (const format of ['ndjson', 'bson'] as const) yield await measure(stage, service, operations, format)
     }
   },

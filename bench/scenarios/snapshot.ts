@@ -3,7 +3,6 @@ import { discardCopy, perSecond, type Limit } from '../limits.ts'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
-import { waitUntilReady } from '../wait-until-ready.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -36,7 +35,7 @@ async function measure(rows: number): Promise<Figure> {
   const service = await stage.startService(SYNC_CONFIG)
   const startedAtMs = performance.now()
   const before = await service.readUsage()
-  await waitUntilReady(service.url)
+  await service.untilReady()
   const ms = performance.now() - startedAtMs
   const after = await service.readUsage()
 

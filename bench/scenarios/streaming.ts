@@ -61,6 +61,7 @@ async function measure(load: Load): Promise<Figure> {
   const { rows, rowsPerTransaction, rowsMin, series } = load
   await using stage = await openStage(SCHEMA)
   const service = await stage.startService(SYNC_CONFIG)
+  await service.untilReady()
   const store = emptyRawStore()
   const stream = followStream({ url: service.url, token: await stage.token('watcher'), format: 'ndjson' }, store)
   await passCompletion(stream)

@@ -86,6 +86,7 @@ export async function openStage(postgres: TestPostgres): Promise<Stage> {
   })
   const uploadUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
+  await service.untilReady()
   const opened = opening.move()
   return {
     database,

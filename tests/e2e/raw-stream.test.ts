@@ -141,6 +141,7 @@ async function openStage(): Promise<Stage> {
       auth: { secret: SECRET, audience: ['tests'] },
     }),
   )
+  await service.untilReady()
   const opened = opening.move()
   return {
     database,

@@ -15,6 +15,8 @@ export type ServiceProcess = AsyncDisposable & {
   readonly pid: () => number | undefined
   /** Starts it after a kill or a stop; resolves when the service listens. */
   readonly start: () => Promise<void>
+  /** Waits until the first copy is done and the service follows its source. */
+  readonly untilReady: () => Promise<void>
   /** kill -9: no handler runs, nothing is flushed. */
   readonly kill: () => Promise<void>
   /** SIGTERM, then waits for the exit; gives the exit code. */
@@ -73,6 +75,7 @@ export async function startServiceProcess(options: ServiceOptions): Promise<Serv
     url: `http://127.0.0.1:${port}`,
     pid: () => child?.pid,
     start,
+    untilReady: () => untilReady(`http://127.0.0.1:${port}/probes/readiness`),
     kill: async () => void (await endWith('SIGKILL')),
     stop: () => endWith('SIGTERM'),
     readUsage: () => readUsage(child),
@@ -93,6 +96,20 @@ export async function findFreePort(): Promise<number> {
   await once(probe, 'close')
   if (address === null || typeof address === 'string') throw new Error('Cannot find a free port')
   return address.port
+}
+
+const POLL_MS = 5
+
+/** As long as the largest first copy of a benchmark may take on a busy machine. */
+const READY_MS_MAX = 300_000
+
+async function untilReady(probe: string): Promise<void> {
+  const patience = AbortSignal.timeout(READY_MS_MAX)
+  while ((await fetch(probe, { signal: patience })).status !== 200) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, POLL_MS)
+    })
+  }
 }
 
 async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
