@@ -20,7 +20,9 @@ describe('BSON', () => {
     }))
     fc.assert(
       fc.property(object, (value) => {
-        expect(decodeBson(encodeBson(value as Parameters<typeof encodeBson>[0]))).toEqual(value)
+        // As JSON does: it has no negative zero.
+        const json = JSON.parse(JSON.stringify(value))
+        expect(decodeBson(encodeBson(json))).toEqual(json)
       }),
     )
   })

@@ -55,7 +55,14 @@ export function createHttpServer(parts: HttpParts): HttpServer {
     },
   )
   return {
-    listen: (host, port) => listen(server, host, port),
+    listen: async (host, port) => {
+      const listening = await listen(server, host, port)
+      // Such as no free file descriptors for one more connection: those that are open go on.
+      server.on('error', (error) => {
+        parts.log.error('connection-not-accepted', { error })
+      })
+      return listening
+    },
     stop: (graceMs) => {
       isStopping = true
       for (const abort of open) abort.abort()
@@ -125,10 +132,14 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
 
 async function listen(server: Server, host: string, port: number): Promise<{ readonly url: string }> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
+    const fail = (error: Error): void => {
       reject(describeListenError(error, host, port))
+    }
+    server.once('error', fail)
+    server.listen(port, host, () => {
+      server.off('error', fail)
+      resolve()
     })
-    server.listen(port, host, resolve)
   })
   const address = server.address()
   const boundPort = typeof address === 'object' && address !== null ? address.port : port
