@@ -52,7 +52,7 @@ function lowerCondition(at: OperandScope, sql: SqlExpression, negated: boolean):
     if (sql.operator === '=') return lowerEquality(at, sql, negated)
     if (sql.operator === '!=' && at.context.edition === 3) return lowerEquality(at, sql, !negated)
   }
-  if (sql.kind === 'in' && sql.right.kind === 'subquery') return lowerSubquery(at, sql, negated)
+  if (sql.kind === 'in' && sql.right.kind === 'subquery') return lowerSubquery(at, sql, negated !== sql.negated)
   const operand = lowerOperand(at, sql)
   if (operand === undefined) return undefined
   if (operand.owner.kind === 'parameter') {

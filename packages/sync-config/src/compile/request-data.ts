@@ -44,8 +44,8 @@ function readCall(
   }
   const { source, functions } = PREFIXES[prefix] ?? { source: 'claims', functions: [] }
   if (!functions.includes(sql.name.text)) {
-    const names = functions.map((known) => `${prefix}.${known}`)
-    const hint = didYouMean(name, names) || `: expected ${names.map((known) => `${known}()`).join(', ')}`
+    const names = functions.map((known) => `${prefix}.${known}()`)
+    const hint = didYouMean(`${name}()`, names) || `: expected ${names.join(', ')}`
     return refused(context, sql, `Unknown function ${name}()${hint}`)
   }
   if (sql.name.text === 'parameter')

@@ -10,6 +10,7 @@ export function didYouMean(word: string, known: Iterable<string>): string {
 }
 
 function slipMax(name: string): number {
+  if (name.length <= 1) return 0
   return name.length <= 3 ? 1 : Math.min(3, Math.floor(name.length / 3) + 1)
 }
 

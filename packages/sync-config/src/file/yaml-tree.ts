@@ -25,7 +25,7 @@ const DEPTH_MAX = 16
 
 /** The root map of a file that is one YAML 1.2 document; undefined, and reported, when it is not. */
 export function parseYaml(text: string, problems: Problems): YamlMap | undefined {
-  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true, logLevel: 'silent' })
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true, logLevel: 'error' })
   for (const error of document.errors) {
     problems.error(error.pos[0], `Cannot read the file as YAML: ${YAML_ERRORS[error.code] ?? error.message}`)
   }

@@ -15,6 +15,9 @@ const RESERVED = new Set(
   ).split(' '),
 )
 
+/** Reserved words that go on with the query, so that a name is more likely missing than meant. */
+const CLAUSE_WORDS = new Set('and as from in join on or select where'.split(' '))
+
 /** Parentheses, subqueries and the like inside each other. */
 const DEPTH_MAX = 100
 
@@ -84,6 +87,7 @@ export class TokenCursor {
     const span = { start: token.start, end: token.end }
     if (token.kind === 'quoted') return { text: this.#taken(token).text, isQuoted: true, ...span }
     if (token.kind !== 'word') return this.failExpected(what)
+    if (CLAUSE_WORDS.has(token.text)) return this.failExpected(what)
     if (RESERVED.has(token.text)) {
       throw new SqlError(
         span,
