@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { Registry } from 'prom-client'
+import { expect, onTestFinished } from 'vitest'
+import { refuse, type VerifyResult } from '../auth/claims.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import type { HttpParts } from './http-parts.ts'
+import { createHttpServer, type HttpServer } from './server.ts'
+import type { StreamOpen } from './sync-stream.ts'
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+export const AUTHORIZED = { authorization: 'Bearer good' }
+export const NOW_MS = 1_800_000_000_000
+
+type Started = ReturnType<typeof open> & { readonly url: string }
+
+export async function start(parts: Partial<HttpParts> = {}): Promise<Started> {
+  const opened = open(parts)
+  const { url } = await opened.server.listen('127.0.0.1', 0)
+  onTestFinished(() => opened.server.stop(0))
+  return { ...opened, url }
+}
+
+export function open(parts: Partial<HttpParts> = {}): {
+  readonly server: HttpServer
+  readonly opened: StreamOpen[]
+  readonly events: (readonly [level: string, event: string, fields: unknown])[]
+  readonly registry: Registry
+} {
+  const opened: StreamOpen[] = []
+  const events: [string, string, unknown][] = []
+  const registry = new Registry()
+  const write =
+    (level: string) =>
+    (event: string, fields?: unknown): void => {
+      events.push([level, event, fields])
+    }
+  const server = createHttpServer({
+    verify,
+    openStream: (request) => {
+      opened.push(request)
+      return chunksOf(['{"token_expires_in":60}\n'])
+    },
+    requestWriteCheckpoint: async () => 1n,
+    readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS }),
+    readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    limits: { connectionsMax: 100 },
+    metrics: createMetrics(registry),
+    log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
+    nowMs: () => NOW_MS,
+    ...parts,
+  })
+  return { server, opened, events, registry }
+}
+
+async function verify(token: string): Promise<VerifyResult> {
+  if (token !== 'good') return refuse('auth-bad-token', 'Not good')
+  return { kind: 'verified', user: { userId: 'u1', claims: { sub: 'u1' }, expiresAtMs: NOW_MS + 60_000 } }
+}
+
+export async function* chunksOf(texts: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text)
+}
+
+export async function* failing(texts: readonly string[], error: Error): AsyncGenerator<Uint8Array> {
+  yield* chunksOf(texts)
+  throw error
+}
+
+/** One line, and then nothing until it is told to stop. */
+export async function* endless(_open: StreamOpen, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{"token_expires_in":60}\n')
+  if (!signal.aborted) await once(signal, 'abort')
+}
+
+export function json(value: unknown): RequestInit {
+  return { body: JSON.stringify(value), headers: { 'content-type': 'application/json' } }
+}
+
+export function withToken(init: RequestInit): RequestInit {
+  return { method: 'POST', ...init, headers: { ...Object.fromEntries(new Headers(init.headers)), ...AUTHORIZED } }
+}
+
+/** A request without any header that `fetch` would add. */
+export async function rawPost(
+  url: string,
+  headers: Record<string, string>,
+  body: object = { raw_data: true },
+): Promise<{ status: number; headers: Record<string, unknown>; body: Buffer }> {
+  const request = httpRequest(`${url}/sync/stream`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+  })
+  request.end(JSON.stringify(body))
+  const [response] = await once(request, 'response')
+  const pieces: Buffer[] = []
+  for await (const piece of response) pieces.push(piece)
+  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(pieces) }
+}
+
+export async function rawHeaders(
+  url: string,
+  headers: Record<string, string>,
+  body: object,
+): Promise<Record<string, unknown>> {
+  const response = await rawPost(url, headers, body)
+  return { status: response.status, ...response.headers }
+}
+
+/** A client that asks for a stream and then reads nothing. */
+export async function openSlowly(url: string, encoding: string): Promise<Socket> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  socket.pause()
+  socket.write(
+    `POST /sync/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Token good\r\nAccept-Encoding: ${encoding}\r\nContent-Length: 0\r\n\r\n`,
+  )
+  return socket
+}
+
+/** Resolves to the value once it has been the same for a while. */
+export async function untilStill(read: () => number): Promise<number> {
+  let last = -1
+  await expect
+    .poll(
+      () => {
+        const isStill = read() === last
+        last = read()
+        return isStill
+      },
+      { interval: 200, timeout: 8_000 },
+    )
+    .toBe(true)
+  return last
+}
