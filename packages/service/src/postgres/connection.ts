@@ -1,11 +1,11 @@
 import { HeadwaterError } from '@headwater/protocol'
-import pg from 'pg'
+import { Client, type ClientConfig } from 'pg'
 import { toSourceError } from './source-error.ts'
 import { describeSource, type SourceUrl, toTlsOptions } from './source-url.ts'
 
 /** One open session. `query` rejects with errors of the table. */
 export type Session = AsyncDisposable & {
-  readonly client: pg.Client
+  readonly client: Client
   readonly source: SourceUrl
   /** Parameters are bound as text; results are text by column name, null for NULL. */
   readonly query: (text: string, parameters?: readonly (string | null)[]) => Promise<readonly SqlRow[]>
@@ -51,7 +51,7 @@ const TEXT_AS_IT_IS = { getTypeParser: () => (text: string) => text }
 /** Opens a session with the fixed settings. Throws `source-…` errors that name the remedy. */
 export async function openSession(source: SourceUrl, options: SessionOptions): Promise<Session> {
   const tls = toTlsOptions(source)
-  let client: pg.Client
+  let client: Client
   try {
     client = await connect(source, options, tls)
   } catch (error) {
@@ -82,8 +82,8 @@ async function connect(
   source: SourceUrl,
   options: SessionOptions,
   tls: ReturnType<typeof toTlsOptions>,
-): Promise<pg.Client> {
-  const config: pg.ClientConfig & { readonly replication?: string } = {
+): Promise<Client> {
+  const config: ClientConfig & { readonly replication?: string } = {
     host: source.host,
     port: source.port,
     user: source.user,
@@ -98,7 +98,7 @@ async function connect(
     types: TEXT_AS_IT_IS,
     ...(options.kind === 'replication' ? { replication: 'database' } : {}),
   }
-  const client = new pg.Client(config)
+  const client = new Client(config)
   let wasConnected = false
   let wasTlsAccepted = false
   let wasPasswordAsked = false
@@ -140,7 +140,7 @@ function translate(error: unknown, source: SourceUrl): HeadwaterError {
   return toSourceError(error, source)
 }
 
-function toSession(client: pg.Client, source: SourceUrl): Session {
+function toSession(client: Client, source: SourceUrl): Session {
   const { promise: lost, reject } = Promise.withResolvers<never>()
   // Whoever waits sees the loss; nobody has to.
   lost.catch(() => undefined)

@@ -22,7 +22,10 @@ export type Marker =
 
 /** Emits a marker in a transaction of its own, which flushes it. */
 export async function emitMarker(session: Session, marker: Marker): Promise<void> {
-  await session.query('SELECT pg_logical_emit_message(true, $1, $2)', [MARKER_PREFIX, JSON.stringify(marker)])
+  await session.query('SELECT pg_logical_emit_message(true, $1::text, $2::text)', [
+    MARKER_PREFIX,
+    JSON.stringify(marker),
+  ])
 }
 
 /** Undefined for a message of somebody else, or one that a later version of ours may have written. */

@@ -44,7 +44,8 @@ const READ_SERVER = `
             SELECT FROM pg_roles g
             WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'USAGE')))::text AS may_replicate,
          has_database_privilege(current_database(), 'CREATE')::text AS may_create,
-         has_function_privilege('pg_logical_emit_message(boolean, text, text)', 'EXECUTE')::text AS may_emit
+         (SELECT bool_or(has_function_privilege(p.oid, 'EXECUTE'))
+          FROM pg_proc p WHERE p.proname = 'pg_logical_emit_message')::text AS may_emit
   FROM pg_roles r
   WHERE r.rolname = current_user`
 

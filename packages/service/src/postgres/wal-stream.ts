@@ -111,6 +111,8 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
     wake?.()
   }
 
+  const mustWait = (): boolean => end === 0 && sentUpTo === LSN_ZERO && failure === undefined
+
   const append = (chunk: Buffer): void => {
     const length = chunk.length - X_LOG_DATA_HEADER
     if (end + 4 + length > arena.length) {
@@ -184,7 +186,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
     },
     hasData: () => end > 0 || sentUpTo > LSN_ZERO,
     read: async (signal) => {
-      while (end === 0 && sentUpTo === LSN_ZERO && failure === undefined && !signal.aborted) {
+      while (mustWait() && !signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>()
         const stopWaiting = (): void => resolve()
         wake = stopWaiting

@@ -62,7 +62,9 @@ async function arrange(parts: PrepareParts): Promise<SourceFacts> {
   const problems = findSourceProblems(facts)
   const error = toSetUpError(problems)
   if (error !== undefined) throw error
-  for (const { message, remedy } of problems) log.warn('source-problem', { message, remedy })
+  for (const { severity, message, remedy } of problems) {
+    if (severity === 'warning') log.warn('source-problem', { message, remedy })
+  }
   if (!problems.some(({ severity }) => severity === 'automatic')) return facts
   await runAutomatic(control, facts, problems)
   log.info('publication-arranged', { publication })

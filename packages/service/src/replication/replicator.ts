@@ -6,7 +6,7 @@ import { emitMarker } from '../postgres/marker.ts'
 import { toSourceError } from '../postgres/source-error.ts'
 import { parseSourceUrl } from '../postgres/source-url.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
-import type { Clock } from '../sync/clock.ts'
+import type { Clock } from './clock.ts'
 import { backoffMs } from './backoff.ts'
 import { zeroCounts } from './counts.ts'
 import { type RunningSession, runSession, type SessionParts } from './session.ts'
@@ -108,18 +108,18 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     }
   }
 
-  const ended = run().then(
-    () => {
+  const runToEnd = async (): Promise<void> => {
+    try {
+      await run()
       phase = { kind: 'stopped' }
-    },
-    (error: unknown) => {
+    } catch (error) {
       const code: ErrorCode = error instanceof HeadwaterError ? error.code : 'source-failed'
       phase = { kind: 'failed', code, message: error instanceof Error ? error.message : String(error) }
       throw error
-    },
-  )
+    }
+  }
   return {
-    ended,
+    ended: runToEnd(),
     readStatus: () => readStatus(phase, counts, running),
     requestWriteCheckpoint: (key) => writeCheckpoints.request(key),
   }
