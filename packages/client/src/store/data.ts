@@ -8,21 +8,25 @@ export type DataLine = {
 }
 
 /**
- * Operations of one line, appended. Those of a bucket that no checkpoint announced, and those held already, are left
+ * Operations of one line, appended. `LIMIT -1` keeps SQLite from taking each operation out of the line once a column. Those of a bucket that no checkpoint announced, and those held already, are left
  * out. MOVE and CLEAR have no row: their word stands in `row_id`.
  */
 const APPEND = `
   INSERT INTO ps_oplog(bucket, op_id, row_type, row_id, subkey, data, hash)
   SELECT
-    b.id,
-    o.value ->> 'op_id',
-    CASE WHEN o.value ->> 'op' IN ('PUT', 'REMOVE') THEN o.value ->> 'object_type' END,
-    CASE WHEN o.value ->> 'op' IN ('PUT', 'REMOVE') THEN o.value ->> 'object_id' ELSE o.value ->> 'op' END,
-    o.value ->> 'subkey',
-    CASE WHEN o.value ->> 'op' = 'PUT' THEN o.value ->> 'data' END,
-    (o.value ->> 'checksum') & 4294967295
-  FROM ps_buckets b, jsonb_each(?2, '$.data.data') o
-  WHERE b.name = ?1 AND CAST(o.value ->> 'op_id' AS INTEGER) > b.last_op`
+    bucket,
+    op_id,
+    CASE WHEN op IN ('PUT', 'REMOVE') THEN v ->> 'object_type' END,
+    CASE WHEN op IN ('PUT', 'REMOVE') THEN v ->> 'object_id' ELSE op END,
+    v ->> 'subkey',
+    CASE op WHEN 'PUT' THEN v ->> 'data' END,
+    (v ->> 'checksum') & 4294967295
+  FROM (
+    SELECT b.id AS bucket, b.last_op, o.v, o.v ->> 'op' AS op, CAST(o.v ->> 'op_id' AS INTEGER) AS op_id
+    FROM ps_buckets b, (SELECT value AS v FROM jsonb_each(?2, '$.data.data') LIMIT -1) o
+    WHERE b.name = ?1 LIMIT -1
+  )
+  WHERE op_id > last_op`
 
 const TOUCHED = `
   SELECT id, last_op, appended FROM ps_buckets WHERE name IN (SELECT value FROM json_each(?1))`

@@ -199,9 +199,7 @@ export class Runner {
     const { credentials, logger } = this.#parts
     const { iteration } = this.#state
     credentials.renew().then(
-      () => {
-        if (this.#state.iteration === iteration) void this.send({ kind: 'restart' })
-      },
+      () => (this.#state.iteration === iteration ? this.send({ kind: 'restart' }) : undefined),
       (error: unknown) =>
         logger.log({ level: 'warn', message: 'Could not fetch new credentials ahead of time', error }),
     )

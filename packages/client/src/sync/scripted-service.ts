@@ -11,7 +11,7 @@ export class ScriptedService {
   #opened = Promise.withResolvers<void>()
 
   readonly fetch: typeof fetch = async (input, init) => {
-    const url = new URL(String(input))
+    const url = new URL(input instanceof Request ? input.url : input)
     const headers = new Headers(init?.headers)
     const refusal = this.refusals.shift()?.()
     if (refusal instanceof Error) throw refusal
@@ -21,7 +21,12 @@ export class ScriptedService {
       this.writeCheckpoint += 1
       return Response.json({ data: { write_checkpoint: String(this.writeCheckpoint) } })
     }
-    const stream = new ScriptedStream(JSON.parse(String(init?.body)), headers, this.format, init?.signal ?? undefined)
+    const stream = new ScriptedStream(
+      JSON.parse(typeof init?.body === 'string' ? init.body : '{}'),
+      headers,
+      this.format,
+      init?.signal ?? undefined,
+    )
     this.streams.push(stream)
     this.#opened.resolve()
     this.#opened = Promise.withResolvers()

@@ -131,12 +131,16 @@ export class SyncController {
   async #exclusively(work: () => Promise<void>): Promise<number> {
     this.#calls += 1
     const call = this.#calls
-    this.#tail = this.#tail.then(async () => {
+    const before = this.#tail
+    const turn = async () => {
+      await before
       await this.#session?.stop()
       this.#session = undefined
       if (this.#calls === call) await work()
-    })
-    await this.#tail
+    }
+    const done = turn()
+    this.#tail = done.catch(() => undefined)
+    await done
     return call
   }
 

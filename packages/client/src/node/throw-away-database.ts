@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BackendConnector, SyncOptions } from '../connector.ts'
+import type { LogRecord } from '../logger.ts'
+import type { Schema } from '../schema/schema.ts'
+import { ScriptedService } from '../sync/scripted-service.ts'
+import { HeadwaterDatabase } from './index.ts'
+
+/** A database for one test: real SQLite in a directory that goes with it, and a service that speaks by hand. */
+export type ThrowAway = {
+  readonly db: HeadwaterDatabase
+  readonly service: ScriptedService
+  readonly logs: LogRecord[]
+  readonly directory: string
+  readonly connector: BackendConnector
+  /** Connects with pauses of a few milliseconds. */
+  readonly connect: (options?: SyncOptions, connector?: Partial<BackendConnector>) => Promise<void>
+  /** Closes the database and opens the same file again. */
+  readonly reopen: (schema?: Schema) => Promise<ThrowAway>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+export async function openThrowAway(schema: Schema, directory?: string): Promise<ThrowAway> {
+  const path = directory ?? mkdtempSync(join(tmpdir(), 'headwater-client-'))
+  const service = new ScriptedService()
+  const logs: LogRecord[] = []
+  const db = new HeadwaterDatabase({
+    schema,
+    database: { dbFilename: 'app.db', dbLocation: path },
+    fetch: service.fetch,
+    logger: { log: (record) => logs.push(record) },
+  })
+  await db.init()
+  const connector: BackendConnector = {
+    fetchCredentials: () => Promise.resolve({ endpoint: 'http://service.test', token: 'token-1' }),
+    uploadData: async (database) => {
+      const transaction = await database.getNextCrudTransaction()
+      await transaction?.complete()
+    },
+  }
+  return {
+    db,
+    service,
+    logs,
+    directory: path,
+    connector,
+    connect: (options = {}, overrides = {}) =>
+      db.connect({ ...connector, ...overrides }, { retryDelayMs: 5, crudUploadThrottleMs: 0, ...options }),
+    reopen: async (newSchema = schema) => {
+      await db.close()
+      return openThrowAway(newSchema, path)
+    },
+    [Symbol.asyncDispose]: async () => {
+      await db.close()
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
