@@ -228,6 +228,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The schema given to the client has a name that is not allowed, or names something twice. The message says which.',
   },
+  'service-unreachable': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'No service answers at the address given. Start it with `headwater serve` or `headwater dev`, or name its address with --url.',
+  },
   'shutting-down': {
     status: 503,
     wireCode: 'PSYNC_S2003',

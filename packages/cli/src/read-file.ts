@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises'
+
+import { HeadwaterError } from '@headwater/protocol'
+
+/** A file that the command line names. Throws `bad-settings` naming the file and the option. */
+export async function readInput(path: string, option: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+    const words = reason === 'ENOENT' ? 'there is no such file' : reason === 'EISDIR' ? 'it is a directory' : reason
+    throw new HeadwaterError('bad-settings', `Cannot read ${path}: ${words}. Name another one with ${option}.`, {
+      cause,
+    })
+  }
+}
+
+/** The same for a file that holds JSON. */
+export async function readJsonInput(path: string, option: string): Promise<unknown> {
+  const text = await readInput(path, option)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new HeadwaterError('bad-settings', `Cannot read ${path}, given with ${option}: it is not JSON (${reason})`, {
+      cause,
+    })
+  }
+}

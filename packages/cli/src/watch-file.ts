@@ -1,0 +1,35 @@
+import { readFile, watch } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Editors write a file in several steps; this long after the last one it is whole. */
+const SETTLE_MS = 50
+
+/**
+ * Calls `changed` with the content of the file each time that it is another, until `signal` aborts. Watches the
+ * directory, as editors put a new file in the place of the old one.
+ */
+export async function watchFile(
+  path: string,
+  signal: AbortSignal,
+  changed: (content: string) => Promise<void>,
+): Promise<undefined> {
+  let last = await readIfThere(path)
+  try {
+    for await (const { filename } of watch(dirname(path), { signal })) {
+      if (filename !== basename(path)) continue
+      await delay(SETTLE_MS, undefined, { signal })
+      const content = await readIfThere(path)
+      if (content === undefined || content === last) continue
+      last = content
+      await changed(content)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return undefined
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(() => undefined)
+}
