@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { EXIT_USAGE } from './report.ts'
@@ -9,6 +11,7 @@ import { EXIT_USAGE } from './report.ts'
 export function createProgram(): Command {
   const program = new Command('headwater')
     .description('Keeps SQLite databases on devices in sync with PostgreSQL.')
+    .version(readVersion(), '-V, --version', 'print the version')
     .helpCommand(false)
     .showHelpAfterError('Run headwater --help, or headwater <verb> --help.')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
@@ -101,6 +104,11 @@ function addStatus(program: Command): void {
     .option('--url <url>', 'address of the service', 'http://127.0.0.1:8080')
     .option('--json', 'print JSON')
     .action(async (options) => (await import('./verbs/status.ts')).runStatus(options))
+}
+
+function readVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  return manifest.version
 }
 
 function logLevelOption(): Option {

@@ -35,7 +35,11 @@ export function paintOn(output: NodeJS.WritableStream, format: Format, text: str
 }
 
 /** One diagnostic as people read it: where, what, and the place in the file. */
-export function formatDiagnostic(path: string, diagnostic: Diagnostic, output = process.stderr): string {
+export function formatDiagnostic(
+  path: string,
+  diagnostic: Diagnostic,
+  output: NodeJS.WritableStream = process.stderr,
+): string {
   const { severity, message, line, column, excerpt } = diagnostic
   const colour = severity === 'error' ? 'red' : 'yellow'
   const marked = excerpt

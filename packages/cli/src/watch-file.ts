@@ -6,23 +6,27 @@ import { setTimeout as delay } from 'node:timers/promises'
 const SETTLE_MS = 50
 
 /**
- * Calls `changed` with the content of the file each time that it is another, until `signal` aborts. Watches the
+ * Calls `changed` with the content of the file each time that it is another than before (at first: `known`), until `signal` aborts. Watches the
  * directory, as editors put a new file in the place of the old one.
  */
 export async function watchFile(
-  path: string,
+  { path, known }: { readonly path: string; readonly known: string },
   signal: AbortSignal,
   changed: (content: string) => Promise<void>,
 ): Promise<undefined> {
-  let last = await readIfThere(path)
+  let last = known
+  const look = async () => {
+    const content = await readIfThere(path)
+    if (content === undefined || content === last) return
+    last = content
+    await changed(content)
+  }
   try {
+    await look()
     for await (const { filename } of watch(dirname(path), { signal })) {
       if (filename !== basename(path)) continue
       await delay(SETTLE_MS, undefined, { signal })
-      const content = await readIfThere(path)
-      if (content === undefined || content === last) continue
-      last = content
-      await changed(content)
+      await look()
     }
   } catch (error) {
     if (!signal.aborted) throw error

@@ -54,7 +54,9 @@ export async function runDev(flags: DevFlags): Promise<void> {
   opened.defer(() => {
     watching.abort()
   })
-  const watched = watchFile(flags.config, watching.signal, (content) => replaceConfig(service, flags.config, content))
+  const watched = watchFile({ path: flags.config, known: config }, watching.signal, (content) =>
+    replaceConfig(service, flags.config, content),
+  )
 
   printAddresses(flags, service, databaseUrl)
   const signal = await Promise.race([stopping, service.ended, postgresEnded(postgres), watched])
@@ -158,10 +160,11 @@ async function replaceConfig(service: Service, path: string, content: string): P
   const outcome = await service.replaceSyncConfig(content)
   switch (outcome.kind) {
     case 'unchanged':
+      console.log(`${paintOn(process.stdout, 'green', '✓')} ${path} is good, and does what the one served does`)
       return
     case 'replaced':
       for (const diagnostic of outcome.diagnostics) console.error(formatDiagnostic(path, diagnostic))
-      console.log(`${paintOn(process.stdout, 'green', '✓')} ${path} has changed and is served`)
+      console.log(`${paintOn(process.stdout, 'green', '✓')} ${path} is served from now on`)
       return
     case 'refused':
       printError(`${outcome.message}\n  The service goes on with the config from before.`)
