@@ -29,11 +29,11 @@ CREATE INDEX todos_by_list ON todos (list_id);
 CREATE PUBLICATION headwater FOR TABLE lists, list_members, todos;
 
 -- Something to look at on the first start.
-INSERT INTO lists (id, name, owner_id) VALUES
-  ('0a1e5a10-0000-4000-8000-000000000001', 'Weekend at the lake', 'ann'),
-  ('0a1e5a10-0000-4000-8000-000000000002', 'Groceries', 'bob'),
-  ('0a1e5a10-0000-4000-8000-000000000003', 'Ann’s reading', 'ann'),
-  ('0a1e5a10-0000-4000-8000-000000000004', 'Workshop', 'bob');
+INSERT INTO lists (id, name, owner_id, created_at) VALUES
+  ('0a1e5a10-0000-4000-8000-000000000001', 'Weekend at the lake', 'ann', now() - interval '9 days'),
+  ('0a1e5a10-0000-4000-8000-000000000002', 'Groceries', 'bob', now() - interval '8 days'),
+  ('0a1e5a10-0000-4000-8000-000000000003', 'Ann’s reading', 'ann', now() - interval '7 days'),
+  ('0a1e5a10-0000-4000-8000-000000000004', 'Workshop', 'bob', now() - interval '7 days');
 
 INSERT INTO list_members (list_id, user_id) VALUES
   ('0a1e5a10-0000-4000-8000-000000000001', 'ann'),

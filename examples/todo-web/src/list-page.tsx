@@ -49,15 +49,17 @@ function OpenList({ user, list }: { readonly user: User; readonly list: List }):
           />
         </h3>
         <Members user={user} list={list} />
-        <button
-          type="button"
-          className="icon-button danger"
-          aria-label={`Delete the list ${list.name}`}
-          title="Delete this list"
-          onClick={() => void deleteList(database, list.id)}
-        >
-          <TrashIcon />
-        </button>
+        {list.owner_id === user.id && (
+          <button
+            type="button"
+            className="icon-button danger"
+            aria-label={`Delete the list ${list.name}`}
+            title="Delete this list"
+            onClick={() => void deleteList(database, list.id)}
+          >
+            <TrashIcon />
+          </button>
+        )}
       </header>
       <progress value={done} max={Math.max(todos.length, 1)} aria-label={`${done} of ${todos.length} done`} />
       <LineInput label="Add a todo" icon={<PlusIcon />} onEnter={add} />

@@ -1,7 +1,7 @@
 import { useDatabase, useQuery } from '@headwater/client/react'
 import type { ReactNode } from 'react'
 import { shareList, unshareList } from './changes.ts'
-import { PeopleIcon } from './icons.tsx'
+import { CheckIcon, PeopleIcon } from './icons.tsx'
 import type { List } from './schema.ts'
 import { nameOfUser, otherUsers, type User } from './users.ts'
 
@@ -31,11 +31,13 @@ export function Members({ user, list }: { readonly user: User; readonly list: Li
               key={other.id}
               type="button"
               className="button quiet"
+              aria-label={`Share with ${other.name}`}
               aria-pressed={isShared}
+              title={isShared ? `Stop sharing with ${other.name}` : undefined}
               onClick={() => void toggle(database, list.id, other.id)}
             >
-              <PeopleIcon />
-              {isShared ? `Stop sharing with ${other.name}` : `Share with ${other.name}`}
+              {isShared ? <CheckIcon /> : <PeopleIcon />}
+              {isShared ? `${other.name} sees it` : `Share with ${other.name}`}
             </button>
           )
         })
