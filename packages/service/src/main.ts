@@ -97,7 +97,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   return {
     url,
-    ended: Promise.all([deployment.ended, feed.ended]).then(() => {}),
+    ended: waitForBoth(deployment.ended, feed.ended),
     stop: stopOnce,
     readStatus: async () => ({
       replication: deployment.current().readStatus(),
@@ -155,6 +155,10 @@ function readHealth(deployment: Deployment): Health {
   if (phase.kind !== 'running') return { started: false, ready: false, touchedAtMs, reason: phase.kind }
   if (copying.length > 0) return { started: true, ready: false, touchedAtMs, reason: `copying ${copying.join(', ')}` }
   return { started: true, ready: true, touchedAtMs }
+}
+
+async function waitForBoth(first: Promise<void>, second: Promise<void>): Promise<void> {
+  await Promise.all([first, second])
 }
 
 function once(action: () => Promise<void>): () => Promise<void> {

@@ -60,14 +60,16 @@ export function deploy(plan: Plan, start: (plan: Plan, signal: AbortSignal) => R
   let running = startOne(plan)
   let exchange = Promise.resolve()
   let isStopped = false
+  const exchangeFor = async (next: Plan, before: Promise<void>): Promise<void> => {
+    await before
+    if (isStopped) return
+    await running.stop()
+    running = startOne(next)
+  }
   return {
     current: () => running.replicator,
     replace: (next) => {
-      exchange = exchange.then(async () => {
-        if (isStopped) return
-        await running.stop()
-        running = startOne(next)
-      })
+      exchange = exchangeFor(next, exchange)
       return exchange
     },
     ended: over.promise,
