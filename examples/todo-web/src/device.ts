@@ -23,6 +23,9 @@ export type DeviceState = {
   readonly notice: string | undefined
 }
 
+/** Impatient, so that the page shows what there is to see: writes are sent at once, and failures tried again soon. */
+const SYNC_OPTIONS = { crudUploadThrottleMs: 10, retryDelayMs: 1000 }
+
 /**
  * Opens the device's database. Both devices of the demo live in one page; in a real app there is one user, and so one
  * database.
@@ -41,7 +44,7 @@ export function openDevice(user: User): Device {
   const fail = (failure: Error): void => update({ failure })
   const connect = (): void => {
     // Trouble with the network does not end up here, but in the sync status.
-    database.connect(connector).catch(fail)
+    database.connect(connector, SYNC_OPTIONS).catch(fail)
   }
   const start = async (): Promise<void> => {
     await database.waitForReady()
