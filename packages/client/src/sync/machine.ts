@@ -85,7 +85,7 @@ export function step(state: SyncState, event: SyncEvent): Step {
     case 'start':
       return open({ iteration: state.iteration, failures: 0, error: undefined }, false)
     case 'stop':
-      return [{ at: 'off', iteration: state.iteration }, state.at === 'off' ? [] : [{ kind: 'close-stream' }]]
+      return state.at === 'off' ? [state, []] : [{ at: 'off', iteration: state.iteration }, [{ kind: 'close-stream' }]]
     case 'retry-due':
       return state.at === 'waiting' ? open(state, false) : [state, []]
     case 'restart':

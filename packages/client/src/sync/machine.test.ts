@@ -1,0 +1,179 @@
+import { toBucketName, toChecksum, toOpId } from '@headwater/protocol'
+import type { Line, UnknownLine } from '@headwater/protocol'
+import { describe, expect, test } from 'vitest'
+import { OFF, step } from './machine.ts'
+import type { SyncEffect, SyncEvent, SyncState } from './machine.ts'
+import { toTarget } from './target.ts'
+
+const checkpoint = {
+  lastOpId: toOpId(7n),
+  writeCheckpoint: 3n,
+  buckets: [
+    {
+      bucket: toBucketName('b'),
+      checksum: toChecksum(1),
+      count: 1,
+      priority: 1,
+      subscriptions: [{ kind: 'default' as const, stream: 0 }],
+    },
+  ],
+  streams: [{ name: 'all', isDefault: true, errors: [] }],
+}
+const target = toTarget(checkpoint, [])
+const failure = new Error('no route')
+const shared = { iteration: 4, failures: 2, error: failure, requested: [] }
+
+const STATES = {
+  off: { at: 'off', iteration: 4 },
+  opening: { at: 'opening', iteration: 4, failures: 2, error: failure, hidden: false },
+  replacing: { at: 'opening', iteration: 4, failures: 2, error: failure, hidden: true },
+  waiting: { at: 'waiting', iteration: 4, failures: 2, error: failure },
+  fresh: { at: 'listening', ...shared, progress: { kind: 'none' } },
+  downloading: { at: 'listening', ...shared, progress: { kind: 'downloading', target } },
+  current: { at: 'listening', ...shared, progress: { kind: 'current', target } },
+  held: { at: 'listening', ...shared, progress: { kind: 'held', target } },
+} as const satisfies Record<string, SyncState>
+
+const line = (line: Line | UnknownLine): SyncEvent => ({ kind: 'line', iteration: 4, line })
+
+const EVENTS = {
+  start: { kind: 'start' },
+  stop: { kind: 'stop' },
+  opened: { kind: 'opened', iteration: 4, requested: [] },
+  data: { kind: 'data', iteration: 4, lines: [] },
+  checkpoint: line({ kind: 'checkpoint', checkpoint }),
+  diff: line({
+    kind: 'checkpoint-diff',
+    diff: { lastOpId: toOpId(8n), writeCheckpoint: undefined, updatedBuckets: [], removedBuckets: [] },
+  }),
+  complete: line({ kind: 'checkpoint-complete', lastOpId: toOpId(7n) }),
+  partial: line({ kind: 'partial-checkpoint-complete', lastOpId: toOpId(7n), priority: 1 }),
+  token60: line({ kind: 'token-expires-in', seconds: 60 }),
+  token30: line({ kind: 'token-expires-in', seconds: 30 }),
+  token0: line({ kind: 'token-expires-in', seconds: 0 }),
+  unknown: line({ kind: 'unknown', wireKind: 'later' }),
+  ended: { kind: 'ended', iteration: 4 },
+  broken: { kind: 'ended', iteration: 4, error: failure },
+  published: { kind: 'completed', priority: undefined, outcome: { kind: 'published', tables: [] } },
+  partlyPublished: { kind: 'completed', priority: 1, outcome: { kind: 'published', tables: [] } },
+  kept: { kind: 'completed', priority: undefined, outcome: { kind: 'held' } },
+  wrong: {
+    kind: 'completed',
+    priority: undefined,
+    outcome: { kind: 'mismatch', buckets: [{ bucket: 'b', expected: 1, actual: 2 }] },
+  },
+  uploaded: { kind: 'uploads-completed' },
+  restart: { kind: 'restart' },
+  retryDue: { kind: 'retry-due' },
+} as const satisfies Record<string, SyncEvent>
+
+type StateName = keyof typeof STATES
+type EventName = keyof typeof EVENTS
+
+/** `state after: effects`; a dot stands for "nothing happens". */
+const TABLE: Record<EventName, Record<StateName, string>> = {
+  start: every('opening: open-stream'),
+  stop: { ...every('off: close-stream'), off: '.' },
+  opened: { ...every('.'), opening: 'listening none: upload', replacing: 'listening none: upload' },
+  data: whenListening('same: store-data'),
+  checkpoint: whenListening('listening downloading: announce-all'),
+  diff: { ...whenListening('listening downloading: announce-changed'), fresh: 'waiting: close-stream pause' },
+  complete: { ...whenListening('same: complete'), fresh: 'waiting: close-stream pause' },
+  partial: { ...whenListening('same: complete'), fresh: 'waiting: close-stream pause' },
+  token60: whenListening('same: renew-subscriptions'),
+  token30: whenListening('same: prefetch-credentials'),
+  token0: whenListening('waiting: discard-credentials close-stream pause'),
+  unknown: whenListening('same: log'),
+  ended: whenOpen('waiting: close-stream pause'),
+  broken: whenOpen('waiting: close-stream pause'),
+  published: { ...whenListening('listening current: build-index'), fresh: '.' },
+  partlyPublished: every('.'),
+  kept: { ...whenListening('listening held:'), fresh: '.' },
+  wrong: { ...whenListening('waiting: log close-stream pause'), fresh: '.' },
+  uploaded: { ...every('.'), held: 'same: complete' },
+  restart: {
+    ...whenListening('replacing: close-stream open-stream'),
+    off: '.',
+    opening: 'opening: close-stream open-stream',
+    replacing: 'replacing: close-stream open-stream',
+    waiting: 'opening: open-stream',
+  },
+  retryDue: { ...every('.'), waiting: 'opening: open-stream' },
+}
+
+describe('every state meets every event', () => {
+  for (const [eventName, row] of Object.entries(TABLE)) {
+    for (const [stateName, expected] of Object.entries(row)) {
+      test(`${stateName} + ${eventName} → ${expected}`, () => {
+        const state: SyncState = STATES[stateName as StateName]
+        expect(describeStep(state, step(state, EVENTS[eventName as EventName]))).toBe(expected)
+      })
+    }
+  }
+})
+
+test('what a dead connection still says is not heard', () => {
+  const { opened, data, checkpoint, ended, broken } = EVENTS
+  const late = [opened, data, checkpoint, ended, broken].map((event) => ({ ...event, iteration: 3 }))
+  for (const event of late) {
+    for (const state of Object.values(STATES)) {
+      expect(step(state, event)).toEqual([state, []])
+    }
+  }
+})
+
+test('failures count up, keep their error, and are forgotten at a completed checkpoint', () => {
+  const [waiting, effects] = step(STATES.downloading, EVENTS.ended)
+  expect(waiting).toMatchObject({ at: 'waiting', failures: 3, error: failure })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 3, waitMs: undefined })
+  const [current] = step(STATES.downloading, EVENTS.published)
+  expect(current).toMatchObject({ failures: 0, error: undefined })
+})
+
+test('a diff replaces the write checkpoint, and a completion uses what the last line said', () => {
+  const [afterDiff] = step(STATES.current, EVENTS.diff)
+  const [, effects] = step(afterDiff, EVENTS.complete)
+  expect(effects).toEqual([
+    {
+      kind: 'complete',
+      completion: { lastOpId: 8n, writeCheckpoint: undefined, priority: undefined },
+      streams: undefined,
+    },
+  ])
+})
+
+test('a partial completion names the streams that are complete with it', () => {
+  const [, effects] = step(STATES.downloading, EVENTS.partial)
+  expect(effects).toMatchObject([{ completion: { priority: 1 }, streams: [{ name: 'all', parameters: 'null' }] }])
+})
+
+test('connecting begins from nothing', () => {
+  expect(step(OFF, { kind: 'start' })).toEqual([
+    { at: 'opening', iteration: 1, failures: 0, error: undefined, hidden: false },
+    [{ kind: 'open-stream', iteration: 1 }],
+  ])
+})
+
+function every(expected: string): Record<StateName, string> {
+  const names: StateName[] = ['off', 'opening', 'replacing', 'waiting', 'fresh', 'downloading', 'current', 'held']
+  const entries = names.map((name) => [name, expected] as const)
+  return Object.fromEntries(entries) as Record<StateName, string>
+}
+
+function whenListening(expected: string): Record<StateName, string> {
+  return { ...every('.'), fresh: expected, downloading: expected, current: expected, held: expected }
+}
+
+function whenOpen(expected: string): Record<StateName, string> {
+  return { ...whenListening(expected), opening: expected, replacing: expected }
+}
+
+function describeStep(before: SyncState, [after, effects]: readonly [SyncState, readonly SyncEffect[]]): string {
+  if (after === before && effects.length === 0) return '.'
+  return `${after === before ? 'same' : describeState(after)}: ${effects.map(({ kind }) => kind).join(' ')}`.trim()
+}
+
+function describeState(state: SyncState): string {
+  if (state.at === 'listening') return `listening ${state.progress.kind}`
+  return state.at === 'opening' && state.hidden ? 'replacing' : state.at
+}
