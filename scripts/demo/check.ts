@@ -75,7 +75,8 @@ async function visit({ demo, page, step, screenshots }: Tour): Promise<Panes> {
   })
   await page.screenshot({ path: join(screenshots, '1-in-step.png') })
   await page.emulateMedia({ colorScheme: 'dark' })
-  await page.screenshot({ path: join(screenshots, '2-dark.png') })
+  // Without it the picture would be taken while the colours change.
+  await page.screenshot({ path: join(screenshots, '2-dark.png'), animations: 'disabled' })
   await page.emulateMedia({ colorScheme: 'light' })
   return panes
 }

@@ -15,6 +15,8 @@ const HOST = '127.0.0.1'
 /** The addresses to expect; others are taken, and said, when somebody else has these. */
 const PORTS = { app: 5180, service: 5181, postgres: 5182 }
 
+const NAMES = { app: 'the app', service: 'the service', postgres: 'Postgres' } as const
+
 /** Where a running demo says how to reach it. */
 const RUNNING_FILE = 'running.json'
 
@@ -54,7 +56,8 @@ export async function startDemo({ folder, say }: DemoOptions): Promise<Demo> {
     const building = buildApp(appFolder, say)
     building.catch(() => {})
 
-    const postgresPort = await choosePort(PORTS.postgres)
+    const portFor = (part: keyof typeof PORTS) => choosePortFor(part, say)
+    const postgresPort = await portFor('postgres')
     const dataDir = join(folder, 'postgres')
     const postgres = await startEmbeddedPostgres({ dataDir, port: postgresPort, database: DATABASE })
     stops.push(() => postgres.stop())
@@ -67,7 +70,7 @@ export async function startDemo({ folder, say }: DemoOptions): Promise<Demo> {
       source: { url: postgres.url },
       storage: { path: join(folder, 'storage') },
       syncConfig: { content: await readFile(syncConfigPath, 'utf8'), path: syncConfigPath },
-      http: { host: HOST, port: await choosePort(PORTS.service) },
+      http: { host: HOST, port: await portFor('service') },
       auth: { secret, audience: ['todo-web'] },
       log: { level: 'warn', pretty: true },
     })
@@ -75,7 +78,7 @@ export async function startDemo({ folder, say }: DemoOptions): Promise<Demo> {
     say(`The service listens at ${service.url}`)
 
     await building
-    const appPort = await choosePort(PORTS.app)
+    const appPort = await portFor('app')
     const options = { databaseUrl: postgres.url, serviceUrl: service.url, secret, appFolder, host: HOST, port: appPort }
     const app = await startTodoServer(options)
     stops.push(app.stop)
@@ -89,6 +92,12 @@ export async function startDemo({ folder, say }: DemoOptions): Promise<Demo> {
     await stop()
     throw error
   }
+}
+
+async function choosePortFor(part: keyof typeof PORTS, say: (text: string) => void): Promise<number> {
+  const port = await choosePort(PORTS[part])
+  if (port !== PORTS[part]) say(`Port ${PORTS[part]} is taken, so ${NAMES[part]} gets ${port}`)
+  return port
 }
 
 async function buildApp(outDir: string, say: (text: string) => void): Promise<void> {

@@ -11,8 +11,11 @@ import { TodoRow } from './todo-row.tsx'
 import type { User } from './users.ts'
 import { useWaiting } from './waiting-changes.tsx'
 
-/** Unchanged rows stay the same objects, so a change renders one row and shows which one it was. */
-const BY_ID = { keyBy: (row: Todo) => row.id, compareBy: (row: Todo) => JSON.stringify(row) }
+/** Rows that look the same stay the same objects, so a change renders one row, and shows which one it was. */
+const BY_LOOKS = {
+  keyBy: (row: Todo) => row.id,
+  compareBy: (row: Todo) => JSON.stringify([row.description, row.completed, row.created_by]),
+}
 
 const LIST_SQL = 'SELECT id, name, owner_id, created_at FROM lists WHERE id = ?'
 const TODOS_SQL = `
@@ -29,7 +32,7 @@ export function ListPage({ user, listId }: Props): ReactNode {
 
 function OpenList({ user, list }: { readonly user: User; readonly list: List }): ReactNode {
   const database = useDatabase()
-  const { data: todos, isLoading, error } = useQuery<Todo>(TODOS_SQL, [list.id], { rowComparator: BY_ID })
+  const { data: todos, isLoading, error } = useQuery<Todo>(TODOS_SQL, [list.id], { rowComparator: BY_LOOKS })
   const arrived = useArrivals(user, isLoading ? '' : list.id, todos)
   const waitingIds = new Set(useWaiting()?.map(({ row_id }) => row_id))
   const done = todos.filter(({ completed }) => completed === 1).length
