@@ -75,12 +75,22 @@ export async function openWalStream(session: Session, options: WalStreamOptions)
     },
   )
   ended.catch(() => undefined)
-  await Promise.race([started, ended, session.lost])
+  try {
+    await Promise.race([started, ended, session.lost])
+  } catch (error) {
+    client.connection.off('replicationStart', resolve)
+    stream.detach()
+    throw error
+  }
   stream.start()
   return stream
 }
 
-type StartableStream = WalStream & { readonly start: () => void; readonly fail: (error: HeadwaterError) => void }
+type StartableStream = WalStream & {
+  readonly start: () => void
+  readonly detach: () => void
+  readonly fail: (error: HeadwaterError) => void
+}
 
 function createStream(session: Session, options: WalStreamOptions): StartableStream {
   const { now } = options
@@ -174,8 +184,14 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
   connection.on('copyData', onCopyData)
   session.lost.catch((error: unknown) => fail(toSourceError(error, session.source)))
 
+  const detach = (): void => {
+    connection.off('copyData', onCopyData)
+    socket.off('data', onData)
+  }
+
   return {
     fail,
+    detach,
     start: () => {
       // After the driver's own listener: by then the messages of this piece of data are in the arena.
       socket.on('data', onData)
@@ -215,8 +231,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       const isAlive = failure === undefined
       fail(new HeadwaterError('source-unreachable', 'Cannot read on: the stream was closed.'))
       if (isAlive) sendStatus(false)
-      connection.off('copyData', onCopyData)
-      socket.off('data', onData)
+      detach()
       socket.resume()
       await session[Symbol.asyncDispose]()
     },

@@ -1,4 +1,5 @@
 import type { Lsn } from '../postgres/lsn.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import type { Marker } from '../postgres/marker.ts'
 import type { Delta, WriteCheckpoint } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
@@ -20,6 +21,7 @@ export type ApplierParts = {
   readonly registry: TableRegistry
   readonly board: CopyBoard
   readonly counts: ReplicationCounts
+  readonly metrics: Metrics
   readonly nowMs: () => number
 }
 
@@ -33,7 +35,7 @@ export type ApplyStep = Exclude<Step, { kind: 'relation' }>
 
 /** Read, decide, store: each step of the stream becomes one delta, or is passed over. */
 export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) => void): Applier {
-  const { storage, storing, registry, board, counts } = parts
+  const { storage, storing, registry, board, counts, metrics } = parts
   /** Slices of a transaction were stored whose end has not come. */
   let hasSlices = false
   let notBefore = 0n as Lsn
@@ -42,6 +44,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
   const store = async (delta: Delta): Promise<void> => {
     hasSlices = delta.resume === undefined
     counts.operations += delta.operations.length
+    metrics.add('headwater_replication_operations_total', delta.operations.length)
     await storing.store(delta)
   }
 
@@ -68,6 +71,8 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
     noteOutcome(board, changes, effects)
     counts.rows += batch.messages.length
     counts.transactions += batch.transactions.length
+    metrics.add('headwater_replication_rows_total', batch.messages.length)
+    metrics.add('headwater_replication_transactions_total', batch.transactions.length)
 
     let delta: Delta = { ...emptyDelta(batch.resume), ...toDelta(effects) }
     for (const marker of batch.markers) delta = await applyMarker(delta, marker)
@@ -88,9 +93,11 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
         const chunk = board.takeChunk(marker.chunk)
         if (chunk === undefined) return delta
         const brought = await applyChunk({ ...parts, after: delta.rowStates }, chunk)
-        counts.rowsCopied += brought === undefined ? 0 : chunk.rows.length
         chunk.resolve(brought === undefined ? 'discarded' : 'applied')
-        return brought === undefined ? delta : joinEffects(delta, brought)
+        if (brought === undefined) return delta
+        counts.rowsCopied += chunk.rows.length
+        metrics.add('headwater_snapshot_rows_total', chunk.rows.length)
+        return joinEffects(delta, brought)
       }
       case 'remove-table': {
         if (!hasEffects(delta)) await removeTable(marker.relationOid)

@@ -36,6 +36,7 @@ type Options = {
   readonly wrapStorage: (storage: BucketStorage) => ReplicatorParts['storage']
   readonly url: string
   readonly slot: string
+  readonly instance: string
 }
 
 export const EVERYTHING = 'config:\n  edition: 3\nstreams:\n  all:\n    auto_subscribe: true\n    query: '
@@ -76,6 +77,7 @@ export async function startReplication(
     wrapStorage: (plain) => plain,
     url: database.url,
     slot: `slot_${database.name}`,
+    instance: 'first',
     ...options,
   }
   let running = start()
@@ -85,7 +87,7 @@ export async function startReplication(
     const plan = compilePlan(settings.config)
     const replicator = startReplicator(
       {
-        source: { url: settings.url, publication: 'headwater', slot: settings.slot },
+        source: { url: settings.url, publication: 'headwater', slot: settings.slot, instance: settings.instance },
         storage: settings.wrapStorage(storage),
         plan,
         load: (generation) => loadPlan(plan, { generation, bucketsMax: 1_000 }),

@@ -91,6 +91,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       const waitMs = backoffMs(attempt, failure.code, random())
       phase = { kind: 'waiting', code: failure.code, message: failure.message }
       counts.reconnects += 1
+      parts.metrics.add('headwater_replication_reconnects_total', 1)
       log.warn('replication-interrupted', { code: failure.code, message: failure.message, retryAfterMs: waitMs })
       await clock.wait(waitMs, signal)
     }

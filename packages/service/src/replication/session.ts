@@ -80,8 +80,11 @@ export async function runSession(
   await discoverTables(parts, { control, registry, board })
 
   await using wal = await openStream(parts, replication, start, control, applicationName)
-  const storing = createStoring(storage, (delta) => {
+  const storing = createStoring(storage, (delta, tookMs) => {
     if (delta.resume !== undefined) wal.acknowledge(delta.resume)
+    const { serverEnd, acknowledged } = wal.readPositions()
+    parts.metrics.observe('headwater_replication_batch_seconds', tookMs / 1000)
+    parts.metrics.set('headwater_replication_lag_bytes', Math.max(0, Number(serverEnd - acknowledged)))
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
   onRunning({ control, wal, board, generation: start.generation })
@@ -90,6 +93,8 @@ export async function runSession(
   const stopped = AbortSignal.any([signal, stop.signal])
   const open: OpenParts = { control, copying, registry, board, wal, storing, applier }
   const work = [stream(parts, open, stopped), copy(parts, open, stopped), watchCatalog(parts, open, stopped)]
+  // One may fail before they are waited for together.
+  for (const one of work) one.catch(() => undefined)
   try {
     await emitMarker(control, { kind: 'hello', slot: parts.slot })
     await Promise.race([...work, storing.failed, control.lost, copying.lost])

@@ -1,5 +1,5 @@
 import type { Lsn } from '../postgres/lsn.ts'
-import type { Commit, ReplicationStorage } from '../storage/storage.ts'
+import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Delta, RowKey, RowState, RowStates } from '../storage/delta.ts'
 
 /** Stores deltas one after the other while the next one is being made. */
@@ -14,10 +14,10 @@ export type Storing = {
   readonly failed: Promise<never>
 }
 
-/** `onStored` is told of each delta when it is durable, in order. */
+/** `onStored` is told of each delta when it is durable, in order, and how long that took. */
 export function createStoring(
   storage: Pick<ReplicationStorage, 'append' | 'readRowStates'>,
-  onStored: (delta: Delta, commit: Commit) => void,
+  onStored: (delta: Delta, tookMs: number) => void,
 ): Storing {
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => undefined)
@@ -26,8 +26,10 @@ export function createStoring(
   let unstored = new Map<RowKey, RowState | undefined>()
 
   const append = async (delta: Delta): Promise<void> => {
+    const startedAtMs = performance.now()
     try {
-      onStored(delta, await storage.append(delta))
+      await storage.append(delta)
+      onStored(delta, performance.now() - startedAtMs)
     } catch (error) {
       failure.reject(error)
       throw error
