@@ -1,14 +1,14 @@
 import { strict as assert } from 'node:assert'
-import { type BucketName, type OpId, toChecksum, toOpId } from '@headwater/protocol'
+import { type BucketName, type OperationBytes, type OpId, toChecksum, toOpId } from '@headwater/protocol'
 import type { BucketRead, BucketSum, EncodedOperations } from '../storage.ts'
 import { type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
 import type { ChunkReader } from './chunk-table.ts'
 import { countUpTo, type Run } from './run.ts'
 import { countEndingUpTo, type Tail } from './tail.ts'
-import { type EncodedRun, Transcoder } from './transcode.ts'
+import { Transcoder } from './transcode.ts'
 
 /** Part of a run, in the format that is asked for. */
-type Piece = { readonly encoded: EncodedRun; readonly run: Run; readonly from: number; readonly to: number }
+type Piece = { readonly encoded: OperationBytes; readonly run: Run; readonly from: number; readonly to: number }
 
 /** A stored run and the name it has in caches. */
 type NamedRun = { readonly run: Run; readonly key: string }
@@ -144,7 +144,7 @@ function join(pieces: readonly Piece[], read: BucketRead, hasMore: boolean): Enc
   let nextAfter = read.after
   let isSuperseded = false
   for (const { encoded, run, from, to } of pieces) {
-    bodies.push(encoded.payload.subarray(startOf(encoded.ends, from), encoded.ends[to - 1]))
+    bodies.push(encoded.bytes.subarray(startOf(encoded.ends, from), encoded.ends[to - 1]))
     count += to - from
     nextAfter = toOpId(BigInt(run.index.opIds[to - 1] ?? 0))
     for (let n = from; n < to; n++) {

@@ -1,30 +1,32 @@
 import { strict as assert } from 'node:assert'
-import { encodeOperation, type Operation, type OperationFormat, parseOpId, toChecksum } from '@headwater/protocol'
+import {
+  encodeOperation,
+  type Operation,
+  type OperationBytes,
+  type OperationFormat,
+  parseOpId,
+  toChecksum,
+  transcodeToBson,
+} from '@headwater/protocol'
 import { LruCache } from './lru-cache.ts'
 import type { Run } from './run.ts'
 
 /** Transcoded runs kept for the next reader: the first download of many clients reads the same chunks. */
 const CACHE_BYTES_MAX = 33_554_432
 
-/** A run in one of the formats. Stored runs are `ndjson`. */
-export type EncodedRun = {
-  readonly payload: Uint8Array
-  /** Where each operation's bytes end, the comma included where there is one. */
-  readonly ends: Uint32Array
-}
-
 /** Turns stored runs into other formats, remembering what it did. */
 export class Transcoder {
-  readonly #cache = new LruCache<string, EncodedRun>(CACHE_BYTES_MAX)
+  readonly #cache = new LruCache<string, OperationBytes>(CACHE_BYTES_MAX)
 
   /** `key` names the run: equal keys, equal runs. */
-  encode(run: Run, key: string, format: OperationFormat): EncodedRun {
-    if (format === 'ndjson') return { payload: run.payload, ends: run.index.ends }
+  encode(run: Run, key: string, format: OperationFormat): OperationBytes {
+    const stored = { bytes: run.payload, ends: run.index.ends }
+    if (format === 'ndjson') return stored
     const cacheKey = `${format} ${key}`
     const known = this.#cache.find(cacheKey)
     if (known !== undefined) return known
-    const encoded = transcode(run, format)
-    this.#cache.keep(cacheKey, encoded, encoded.payload.length + encoded.ends.byteLength)
+    const encoded = format === 'bson' ? transcodeToBson(stored) : nestData(stored)
+    this.#cache.keep(cacheKey, encoded, encoded.bytes.length + encoded.ends.byteLength)
     return encoded
   }
 
@@ -33,23 +35,21 @@ export class Transcoder {
   }
 }
 
-function transcode(run: Run, format: Exclude<OperationFormat, 'ndjson'>): EncodedRun {
-  const comma = format === 'bson' ? 0 : 1
-  const ends = new Uint32Array(run.count)
+/** For clients from before 2024 only, so it may cost more. */
+function nestData({ bytes, ends: storedEnds }: OperationBytes): OperationBytes {
+  const ends = new Uint32Array(storedEnds.length)
   const parts: Uint8Array[] = []
-  const text = Buffer.from(run.payload.buffer, run.payload.byteOffset, run.payload.byteLength)
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let from = 0
   let end = 0
-  for (let n = 0; n < run.count; n++) {
-    const to = run.index.ends[n] ?? 0
-    const bytes = encodeOperation(decodeStored(text.toString('utf8', from, to - 1)), format)
-    parts.push(bytes)
-    if (comma === 1) parts.push(COMMA)
-    end += bytes.length + comma
+  for (const [n, to] of storedEnds.entries()) {
+    const nested = encodeOperation(decodeStored(text.toString('utf8', from, to - COMMA.length)), 'ndjson-nested')
+    parts.push(nested, COMMA)
+    end += nested.length + COMMA.length
     ends[n] = end
     from = to
   }
-  return { payload: Buffer.concat(parts, end), ends }
+  return { bytes: Buffer.concat(parts, end), ends }
 }
 
 const COMMA = Uint8Array.of(0x2c)
