@@ -76,18 +76,22 @@ export function openDevice(user: User): Device {
 
 /** Where the service is, who the user is, and how writes reach Postgres. */
 function createConnector(user: User, notify: (notice: string) => void): BackendConnector {
-  const fetchToken = async (): Promise<string> => {
-    const { token } = (await fetchJson(`/api/token?user=${encodeURIComponent(user.id)}`)) as { token: string }
-    return token
+  let session: { readonly token: string; readonly expires_at: string } | undefined
+  const signIn = async (): Promise<string> => {
+    session = (await fetchJson(`/api/token?user=${encodeURIComponent(user.id)}`)) as NonNullable<typeof session>
+    return session.token
   }
+  /** The token of before, while it is good for another minute. */
+  const findToken = async (): Promise<string> =>
+    session !== undefined && Date.parse(session.expires_at) - Date.now() > 60_000 ? session.token : await signIn()
   return {
     fetchCredentials: async () => {
       const { serviceUrl } = (await fetchJson('/api/config')) as { serviceUrl: string }
-      return { endpoint: serviceUrl, token: await fetchToken() }
+      return { endpoint: serviceUrl, token: await signIn() }
     },
     uploadData: createUploader({
       url: '/api/upload',
-      fetchToken,
+      fetchToken: findToken,
       onRejected: ({ entries }) => {
         notify(`Taken back: ${entries.map(({ message }) => message).join(' ')}`)
       },
