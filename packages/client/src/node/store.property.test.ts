@@ -1,6 +1,6 @@
 import { toBucketName, toChecksum, toOpId } from '@headwater/protocol'
 import type { BucketEntry } from '@headwater/protocol'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { systemClock } from '../clock.ts'
 import { column } from '../schema/column.ts'

@@ -97,5 +97,6 @@ function effectsOf(opcodes: readonly Opcode[], tables: TablesByRoot): StatementE
 
 function addTable(into: Set<string>, tables: TablesByRoot, database: number, root: number): void {
   const table = tables.get(`${database}:${root}`)
-  if (table !== undefined) into.add(table)
+  // Those are SQLite's own; the counter of AUTOINCREMENT is opened by the main program even if only a trigger needs it.
+  if (table !== undefined && !table.startsWith('sqlite_')) into.add(table)
 }

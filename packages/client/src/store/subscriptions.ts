@@ -74,18 +74,30 @@ export async function dropSubscription(connection: SqliteConnection, stream: Str
   await connection.exec('DELETE FROM ps_stream_subscriptions WHERE is_default = 0 AND ttl IS NULL')
 }
 
-/** Time does not run for subscriptions that someone holds; those that ran out are dropped. */
+export type InUse = {
+  /** Somebody holds them: their time does not run. */
+  readonly held: readonly StreamKey[]
+  /** The last handle has just been let go: their time begins. */
+  readonly released: readonly StreamKey[]
+}
+
+/** Puts off the end of what is in use, and drops what ran out. Even without time to live, held data stays. */
 export async function renewSubscriptions(
   connection: SqliteConnection,
-  held: readonly StreamKey[],
+  { held, released }: InUse,
   nowMs: number,
 ): Promise<void> {
-  for (const { name, parameters } of held) {
-    await connection.run(
-      `UPDATE ps_stream_subscriptions SET expires_at = ? + ttl * 1000000
-       WHERE stream_name = ? AND local_params = ? AND ttl IS NOT NULL`,
-      [Math.trunc(nowMs) * 1000, name, parameters],
-    )
+  for (const [streams, ttlMin] of [
+    [held, 1],
+    [released, 0],
+  ] as const) {
+    for (const { name, parameters } of streams) {
+      await connection.run(
+        `UPDATE ps_stream_subscriptions SET expires_at = ? + max(ttl, ?) * 1000000
+         WHERE stream_name = ? AND local_params = ? AND ttl IS NOT NULL`,
+        [Math.trunc(nowMs) * 1000, ttlMin, name, parameters],
+      )
+    }
   }
   await connection.run(
     `UPDATE ps_stream_subscriptions SET ttl = NULL, expires_at = NULL, local_priority = NULL WHERE expires_at <= ?`,

@@ -10,7 +10,7 @@ import type { Completion, CompletionOutcome } from './complete.ts'
 import { storeData } from './data.ts'
 import type { DataLine, StoredData } from './data.ts'
 import { noteStreamsSynced, readSubscriptions, reconcileStreams, renewSubscriptions } from './subscriptions.ts'
-import type { StreamKey, Subscription } from './subscriptions.ts'
+import type { InUse, StreamKey, Subscription } from './subscriptions.ts'
 
 export type StoredStatus = {
   readonly priorities: readonly SyncPriorityStatus[]
@@ -74,7 +74,7 @@ export class SyncStore {
     readonly subscriptions: readonly Subscription[]
   }> {
     return this.#write(async (connection) => {
-      await renewSubscriptions(connection, held, this.#parts.clock.nowMs())
+      await renewSubscriptions(connection, { held, released: [] }, this.#parts.clock.nowMs())
       const subscriptions = await readSubscriptions(connection)
       return {
         buckets: await readPositions(connection),
@@ -84,9 +84,9 @@ export class SyncStore {
   }
 
   /** Returns the subscriptions that are left. */
-  renew(held: readonly StreamKey[]): Promise<readonly Subscription[]> {
+  renew(inUse: InUse): Promise<readonly Subscription[]> {
     return this.#write(async (connection) => {
-      await renewSubscriptions(connection, held, this.#parts.clock.nowMs())
+      await renewSubscriptions(connection, inUse, this.#parts.clock.nowMs())
       const subscriptions = await readSubscriptions(connection)
       return subscriptions.filter(({ ttlSeconds }) => ttlSeconds !== undefined)
     })

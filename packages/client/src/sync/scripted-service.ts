@@ -5,6 +5,8 @@ export class ScriptedService {
   readonly streams: ScriptedStream[] = []
   readonly writeCheckpointRequests: string[] = []
   writeCheckpoint = 0
+  /** Runs before a write checkpoint is answered. */
+  beforeWriteCheckpoint: () => Promise<void> = () => Promise.resolve()
   /** What the next calls are answered with, before anything else is. */
   readonly refusals: (() => Response | Error)[] = []
   format: 'ndjson' | 'bson' = 'ndjson'
@@ -19,7 +21,9 @@ export class ScriptedService {
     if (url.pathname === '/write-checkpoint2.json') {
       this.writeCheckpointRequests.push(url.searchParams.get('client_id') ?? '')
       this.writeCheckpoint += 1
-      return Response.json({ data: { write_checkpoint: String(this.writeCheckpoint) } })
+      const answer = String(this.writeCheckpoint)
+      await this.beforeWriteCheckpoint()
+      return Response.json({ data: { write_checkpoint: answer } })
     }
     const stream = new ScriptedStream(
       JSON.parse(typeof init?.body === 'string' ? init.body : '{}'),

@@ -91,18 +91,15 @@ export class Subscriptions {
           signal,
         ),
       unsubscribe: () => {
-        release()
-        this.#refresh(key).catch((error: unknown) => {
+        this.#refresh(release() ? [key] : []).catch((error: unknown) => {
           logger.log({ level: 'error', message: `Could not release the stream ${key.name}`, error })
         })
       },
     }
   }
 
-  /** `released`: its time begins to run now. */
-  async #refresh(released?: StreamKey): Promise<void> {
-    const held = this.#handles.held
-    const left = await this.#parts.store.renew(released === undefined ? held : [...held, released])
+  async #refresh(released: readonly StreamKey[] = []): Promise<void> {
+    const left = await this.#parts.store.renew({ held: this.#handles.held, released })
     await this.#parts.onChanged(this.#requested !== undefined && describe(left) !== this.#requested)
   }
 }
