@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 const SETTLE_MS = 50
 
 /**
- * Calls `changed` with the content of the file each time that it is another than before (at first: `known`), until `signal` aborts. Watches the
- * directory, as editors put a new file in the place of the old one.
+ * Calls `changed` with the content of the file each time that it is another than before (at first: `known`), until
+ * `signal` aborts. Watches the directory, as editors put a new file in the place of the old one.
  */
 export async function watchFile(
   { path, known }: { readonly path: string; readonly known: string },
@@ -22,11 +22,18 @@ export async function watchFile(
     await changed(content)
   }
   try {
+    const events = watch(dirname(path), { signal })
+    // Asking for the first event starts the watch; what was written before that, we look for once.
+    let event = events.next()
     await look()
-    for await (const { filename } of watch(dirname(path), { signal })) {
-      if (filename !== basename(path)) continue
-      await delay(SETTLE_MS, undefined, { signal })
-      await look()
+    for (;;) {
+      const { value, done } = await event
+      if (done === true) return undefined
+      if (value.filename === basename(path)) {
+        await delay(SETTLE_MS, undefined, { signal })
+        await look()
+      }
+      event = events.next()
     }
   } catch (error) {
     if (!signal.aborted) throw error

@@ -1,0 +1,140 @@
+import { writeFile } from 'node:fs/promises'
+
+import { createTokenVerifier } from '@headwater/backend'
+import { expect, test } from 'vitest'
+
+import { folderWith, runCli, SYNC_CONFIG } from './run-cli.test-parts.ts'
+
+const DATA = JSON.stringify({
+  tables: {
+    todos: {
+      columns: [
+        { name: 'id', type: 'text' },
+        { name: 'owner', type: 'text' },
+        { name: 'stars', type: 'int4' },
+      ],
+      rows: [
+        ['b', 'ann', '2'],
+        ['a', 'ann', null],
+        ['c', 'bob', '5'],
+      ],
+    },
+  },
+})
+
+const FILES = { 'sync-config.yaml': SYNC_CONFIG, 'data.json': DATA, 'request.json': '{"jwt": {"sub": "ann"}}' }
+const PREVIEW = ['preview', '--config', 'sync-config.yaml', '--data', 'data.json', '--request', 'request.json']
+
+test('preview prints the rows of a client as a table', async () => {
+  await using folder = await folderWith(FILES)
+  const { code, stdout, stderr } = await runCli(PREVIEW, { cwd: folder.path })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout).toBe(
+    [
+      'table  id  priority  data',
+      'todos  a   3         {"id":"a","owner":"ann","stars":null}',
+      'todos  b   3         {"id":"b","owner":"ann","stars":2}',
+      '',
+    ].join('\n'),
+  )
+})
+
+test('preview --json prints rows with the text of the wire, stream errors and warnings', async () => {
+  await using folder = await folderWith(FILES)
+  const { code, stdout } = await runCli([...PREVIEW, '--json'], { cwd: folder.path })
+  expect(code).toBe(0)
+  expect(JSON.parse(stdout)).toEqual({
+    rows: [
+      { type: 'todos', id: 'a', data: '{"id":"a","owner":"ann","stars":null}', priority: 3 },
+      { type: 'todos', id: 'b', data: '{"id":"b","owner":"ann","stars":2}', priority: 3 },
+    ],
+    streamErrors: [],
+    warnings: [],
+  })
+})
+
+test('preview of a config that cannot be compiled ends with status 1 and shows the place', async () => {
+  const broken = SYNC_CONFIG.replace('auth.user_id()', 'auth.user_idd()')
+  await using folder = await folderWith({ ...FILES, 'sync-config.yaml': broken })
+
+  const json = await runCli([...PREVIEW, '--json'], { cwd: folder.path })
+  const people = await runCli(PREVIEW, { cwd: folder.path })
+
+  expect(json.code).toBe(1)
+  expect(JSON.parse(json.stdout)).toEqual({
+    errors: [{ message: expect.stringContaining('user_idd'), line: 6, column: expect.any(Number) }],
+  })
+  expect(people.code).toBe(1)
+  expect(people.stderr).toMatch(/^sync-config\.yaml:6:\d+ error .*user_idd.*\n.*query: SELECT.*\n +\^/)
+})
+
+test.each([
+  ['a file that is missing', { 'data.json': undefined }, 'Cannot read data.json: there is no such file'],
+  ['data that are no JSON', { 'data.json': '{' }, 'Cannot read data.json, given with --data: it is not JSON'],
+  ['data of another form', { 'data.json': '{"tables": 1}' }, '"tables"'],
+  ['a request of another form', { 'request.json': '{"jwt": 1}' }, '"jwt"'],
+])('preview with %s says so in one message and ends with status 1', async (_name, change, message) => {
+  const files = Object.entries({ ...FILES, ...change }).filter(
+    (file): file is [string, string] => file[1] !== undefined,
+  )
+  await using folder = await folderWith(Object.fromEntries(files))
+  const { code, stdout, stderr } = await runCli(PREVIEW, { cwd: folder.path })
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain(message)
+  expect(stderr).not.toContain('    at ')
+})
+
+test('check without a database looks at the config alone', async () => {
+  await using folder = await folderWith(FILES)
+  const good = await runCli(['check'], { cwd: folder.path })
+  await writeFile(folder.file('sync-config.yaml'), SYNC_CONFIG.replace('SELECT *', 'SELEKT *'))
+  const bad = await runCli(['check'], { cwd: folder.path })
+  const json = await runCli(['check', '--json'], { cwd: folder.path })
+
+  expect(good.code).toBe(0)
+  expect(good.stdout).toContain('✓ sync-config.yaml: 1 table read')
+  expect(bad.code).toBe(1)
+  expect(bad.stdout).toContain('sync-config.yaml:6:12 error')
+  expect(bad.stdout).toContain('✗ sync-config.yaml: 1 error')
+  expect(json.code).toBe(1)
+  expect(JSON.parse(json.stdout)).toMatchObject({ config: [{ severity: 'error', line: 6 }], source: null })
+})
+
+test('token prints a token for the user, and only that', async () => {
+  const args = ['token', '--user', 'ann', '--audience', 'app', '--claims', '{"role":"editor"}']
+  const secret = 'the secret of the service'
+  const { stdout } = await runCli(args, { env: { HEADWATER_JWT_SECRET: secret } })
+  const verify = createTokenVerifier({ keys: { secret }, audience: ['app'] })
+  const request = new Request('http://x/', { headers: { authorization: `Bearer ${stdout.trim()}` } })
+  await expect(verify(request)).resolves.toMatchObject({ userId: 'ann', claims: { role: 'editor' } })
+})
+
+test('token without a secret says where one comes from', async () => {
+  await using folder = await folderWith({})
+  const { code, stderr } = await runCli(['token', '--user', 'ann'], { cwd: folder.path })
+  expect(code).toBe(1)
+  expect(stderr).toContain('Start headwater dev once')
+})
+
+test('status of a service that does not run says what to do', async () => {
+  const { code, stderr } = await runCli(['status', '--url', 'http://127.0.0.1:1'])
+  expect(code).toBe(1)
+  expect(stderr).toBe(
+    'error Cannot read the status: no service answers at http://127.0.0.1:1. Start one with headwater serve or headwater dev, or name its address with --url.\n',
+  )
+})
+
+test.each([[['frobnicate']], [['preview']], [['dev', '--port', 'eighty']], [['dev', '--frob']]])(
+  'a command line that is wrong, as %j, ends with status 2 and points at --help',
+  async (args) => {
+    const { code, stderr } = await runCli(args)
+    expect(code).toBe(2)
+    expect(stderr).toContain('--help')
+  },
+)
+
+test('nothing is coloured where the output is no terminal', async () => {
+  await using folder = await folderWith(FILES)
+  const { stdout } = await runCli(['check'], { cwd: folder.path })
+  expect(stdout).not.toContain('\u001B[')
+})
