@@ -1,9 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 
 import { createTokenVerifier } from '@headwater/backend'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import { folderWith, runCli, SYNC_CONFIG } from './run-cli.test-parts.ts'
+
+// Each test starts processes, which take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000 })
 
 const DATA = JSON.stringify({
   tables: {
