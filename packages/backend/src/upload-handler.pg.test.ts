@@ -410,6 +410,32 @@ test('a database that is away is answered with 503', async () => {
   expect(response.status).toBe(503)
 })
 
+const CUT_WAITING = `
+SELECT pg_terminate_backend(pid)
+FROM pg_stat_activity
+WHERE datname = current_database()
+  AND wait_event_type = 'Lock'`
+
+test('a connection that is cut during an upload is answered with 503 and takes nothing else with it', async () => {
+  await using backend = await openBackend({ log: () => {} })
+  const { handler, database } = backend
+  const body = upload(1, [{ op: 'PUT', type: 'todos', id: 'a', data: { title: 'once' } }])
+  await database.sql('BEGIN; LOCK TABLE todos')
+  const sending = handler(request(body))
+
+  const cutWaiting = async () => {
+    // Within a transaction Postgres would show the same sessions for ever.
+    await database.sql('SELECT pg_stat_clear_snapshot()')
+    return database.sql(CUT_WAITING)
+  }
+  await expect.poll(cutWaiting).toHaveLength(1)
+  const cut = await sending
+  await database.sql('COMMIT')
+
+  expect(cut.status).toBe(503)
+  expect((await send(handler, body)).results).toEqual([{ tx_id: 1, status: 'applied' }])
+})
+
 test('it mounts on node:http, refuses bodies over the limit and answers the preflight of browsers', async () => {
   await using backend = await openBackend({ bodyBytesMax: 1000 })
   const server = createServer(toNodeListener(backend.handler)).listen(0, '127.0.0.1')

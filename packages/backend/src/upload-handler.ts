@@ -97,7 +97,8 @@ async function applyUpload(
 ): Promise<readonly TransactionResult[]> {
   const known = await tables.read()
   const client = await pool.connect()
-  let fault: Error | boolean = true
+  client.on('error', ignoreBroken)
+  let fault = true
   try {
     const key = { userId: uploader.userId, clientId: upload.clientId }
     const firstOpId = upload.transactions[0]?.entries[0]?.opId ?? 0
@@ -113,8 +114,12 @@ async function applyUpload(
 
 /** A connection on which something went wrong is not used again. */
 function release(client: PoolClient, fault: boolean): void {
+  client.off('error', ignoreBroken)
   client.release(fault)
 }
+
+/** The pool listens to idle connections only. What broke one in use also fails its statement, and is answered there. */
+function ignoreBroken(): void {}
 
 function encodeResult({ txId, outcome, rejections }: TransactionResult): unknown {
   if (rejections.length === 0) return { tx_id: txId, status: outcome }
