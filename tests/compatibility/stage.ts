@@ -43,7 +43,7 @@ const DATABASE_SCHEMA = `
   CREATE TRIGGER tidy BEFORE INSERT OR UPDATE ON todos FOR EACH ROW EXECUTE FUNCTION tidy_title();
   CREATE PUBLICATION headwater FOR TABLE lists, todos;
   INSERT INTO lists VALUES ('L1', 'Groceries', 'ann'), ('L2', 'Zoë 🛒', 'ann'), ('L3', 'Not hers', 'bob');
-  INSERT INTO todos VALUES ('T1', 'L1', 'Milk', false, 1), ('T2', 'L1', 'Bread', true, 0.5), ('T3', 'L3', 'Nails');
+  INSERT INTO todos VALUES ('T1', 'L1', 'Milk', false, 1), ('T2', 'L1', 'Bread', true, 0.5), ('T3', 'L3', 'Nails', false, NULL);
 `
 
 const SYNC_CONFIG = `

@@ -13,7 +13,8 @@ const DIFFERENCES_SHOWN = 12
 export async function expectConvergence(devices: readonly Device[], oracle: Oracle): Promise<void> {
   const startedAtMs = performance.now()
   for (;;) {
-    const troubles = (await Promise.all(devices.map((device) => findTrouble(device, oracle)))).flat()
+    const troubles: string[] = []
+    for (const device of devices) troubles.push(...(await findTrouble(device, oracle)))
     if (troubles.length === 0) return
     if (performance.now() - startedAtMs > PATIENCE_MS) {
       throw new Error(`The devices have not converged after ${PATIENCE_MS} ms:\n${troubles.join('\n')}`)

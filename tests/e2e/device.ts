@@ -20,6 +20,8 @@ export type DeviceOptions = {
   readonly pickedList: string
   readonly random: Random
   readonly log: WriteLog
+  /** Hears what is about to be done. */
+  readonly note: (what: string) => void
 }
 
 export type Device = AsyncDisposable & {
@@ -27,9 +29,9 @@ export type Device = AsyncDisposable & {
   readonly proxy: FaultProxy
   /** What the oracle needs to know of it. */
   readonly oracleValues: Readonly<Record<string, string>>
-  /** Does one thing that a person would, in one local transaction; gives its name. */
-  readonly write: () => Promise<string>
-  readonly connect: () => Promise<void>
+  /** Does one thing that a person would, in one local transaction. */
+  readonly write: () => Promise<void>
+  readonly connect: () => void
   readonly disconnect: () => Promise<void>
   /** Closes the app and opens it again on the same file. */
   readonly restart: () => Promise<void>
@@ -57,6 +59,7 @@ const WRITES = {
 export async function openDevice(options: DeviceOptions): Promise<Device> {
   const { name, userId, random, log, proxy } = options
   let breach: string | undefined
+  const token = (): Promise<string> => issueToken({ ...options, ttlSeconds: options.tokenTtlSeconds })
   let db = await open()
 
   async function open(): Promise<HeadwaterDatabase> {
@@ -69,13 +72,12 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
     await opened.init()
     await opened.syncStream('picked', { list: options.pickedList }).subscribe()
     watchMoney(opened, (seen) => (breach ??= seen))
-    await connectTo(opened)
+    connectTo(opened)
     return opened
   }
 
-  const token = (): Promise<string> => issueToken({ ...options, ttlSeconds: options.tokenTtlSeconds })
-
-  async function connectTo(opened: HeadwaterDatabase): Promise<void> {
+  /** Waits for nothing: `connect` ends with the first attempt, which on a bad wire may take as long as it likes. */
+  function connectTo(opened: HeadwaterDatabase): void {
     const upload = createUploader({
       url: options.uploadUrl,
       fetchToken: token,
@@ -90,7 +92,9 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
       fetchCredentials: async () => ({ endpoint: `http://127.0.0.1:${proxy.port}`, token: await token() }),
       uploadData: upload,
     }
-    await opened.connect(connector, { retryDelayMs: RETRY_DELAY_MS, crudUploadThrottleMs: UPLOAD_THROTTLE_MS })
+    opened
+      .connect(connector, { retryDelayMs: RETRY_DELAY_MS, crudUploadThrottleMs: UPLOAD_THROTTLE_MS })
+      .catch((error: unknown) => (breach ??= `connect failed: ${String(error)}`))
   }
 
   return {
@@ -139,9 +143,10 @@ async function readRows(db: HeadwaterDatabase): Promise<ReadonlyMap<string, Tabl
 
 type Todo = { readonly id: string; readonly title: string }
 
-async function write(db: HeadwaterDatabase, options: DeviceOptions): Promise<string> {
+async function write(db: HeadwaterDatabase, options: DeviceOptions): Promise<void> {
   const { userId, random, log } = options
   const name = random.weighted(WRITES)
+  options.note(`${options.name}: ${name}`)
   const todos = await db.getAll<Todo>('SELECT id, title FROM todos ORDER BY id')
   const lists = await db.getAll<{ readonly id: string }>('SELECT id FROM lists ORDER BY id')
 
@@ -210,7 +215,6 @@ async function write(db: HeadwaterDatabase, options: DeviceOptions): Promise<str
       done.length = 0
     })
   for (const note of done) note()
-  return name
 }
 
 class RolledBack extends Error {}

@@ -31,6 +31,7 @@ const SEEDS = readSeeds(process.env, 3)
 const STEPS = 250
 const PAUSE_MS_MAX = 40
 const TROUBLE_CHANCE = 0.08
+const STEP_MS_MAX = 30_000
 const HISTORY_SHOWN = 60
 const LOG_LINES_SHOWN = 40
 
@@ -59,13 +60,15 @@ test.each(SEEDS)(
 
 async function runSeed(seed: number, history: string[]): Promise<void> {
   const random = seededRandom(seed)
+  const startedAtMs = performance.now()
+  const note = (what: string): void => void history.push(`${Math.round(performance.now() - startedAtMs)} ms: ${what}`)
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'headwater-e2e-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const database = stack.use(await createTestDatabase(postgres))
   await database.sql(DATABASE_SCHEMA)
 
-  const writer = createSourceWriter(database, random.fork())
+  const writer = createSourceWriter(database, random.fork(), note)
   const lists: string[] = []
   for (const user of [...USERS, ...USERS]) lists.push(await writer.addList(user))
   for (let count = random.between(0, 60); count > 0; count--) await writer.write()
@@ -89,18 +92,29 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
     const name = `${userId}-${index}`
     const tokenTtlSeconds = TOKEN_TTL_SECONDS[index % 2] ?? 3_600
     const pickedList = random.pick(lists)
-    const device = { name, userId, folder, tokenTtlSeconds, proxy, pickedList, random: random.fork(), log, ...shared }
-    devices.push(stack.use(await openDevice({ ...device, uploadUrl: backend.uploadUrl })))
+    const device = {
+      name,
+      userId,
+      folder,
+      tokenTtlSeconds,
+      proxy,
+      pickedList,
+      random: random.fork(),
+      log,
+      note,
+      ...shared,
+    }
+    devices.push(stack.use(await withPatience(openDevice({ ...device, uploadUrl: backend.uploadUrl }))))
   }
 
-  const troublemaker = createTroublemaker({ database, service, backend, devices }, random.fork())
+  const troublemaker = createTroublemaker({ database, service, backend, devices }, random.fork(), note)
   try {
     for (let step = 0; step < STEPS; step++) {
-      await troublemaker.mendDue(step)
-      history.push(`${step} ${await takeStep(step, random, writer, devices, troublemaker)}`)
+      await withPatience(troublemaker.mendDue(step))
+      await withPatience(takeStep(step, random, writer, devices, troublemaker))
       await pause(random)
     }
-    await troublemaker.mendAll()
+    await withPatience(troublemaker.mendAll())
     await using oracle = await openOracle(database.url, ORACLE)
     await expectConvergence(devices, oracle)
     // What has converged must still be alive.
@@ -110,6 +124,7 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
     expect(log.findFaults(await readLedger(database))).toEqual([])
     console.log(`${log.count()} local writes, ${log.countRejected()} of them refused`)
   } catch (error) {
+    history.push(...devices.map((device) => `${device.name}: ${JSON.stringify(device.readStatus())}`))
     history.push(...service.readLog().slice(-LOG_LINES_SHOWN))
     throw error
   }
@@ -121,11 +136,21 @@ async function takeStep(
   writer: ReturnType<typeof createSourceWriter>,
   devices: readonly Device[],
   troublemaker: ReturnType<typeof createTroublemaker>,
-): Promise<string> {
-  if (random.chance(TROUBLE_CHANCE)) return `trouble: ${await troublemaker.breakSomething(step)}`
-  if (random.chance(0.5)) return `source: ${await writer.write()}`
-  const device = random.pick(devices)
-  return `${device.name}: ${await device.write()}`
+): Promise<void> {
+  if (random.chance(TROUBLE_CHANCE)) return troublemaker.breakSomething(step)
+  if (random.chance(0.5)) return writer.write()
+  return random.pick(devices).write()
+}
+
+/** Nothing that an app calls may hang, whatever is broken. */
+async function withPatience<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const patience = setTimeout(() => reject(new Error(`A step has not ended after ${STEP_MS_MAX} ms`)), STEP_MS_MAX)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    clearTimeout(patience)
+  }
 }
 
 /** Not to wait for anything, but to let the parts get ahead of each other by different amounts. */

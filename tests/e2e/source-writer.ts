@@ -3,8 +3,8 @@ import type { Random, TestDatabase } from '@headwater/testkit'
 import { REGIONS, USERS } from './world.ts'
 
 export type SourceWriter = {
-  /** Does one thing, small or large, in one transaction; gives its name. */
-  readonly write: () => Promise<string>
+  /** Does one thing, small or large, in one transaction. */
+  readonly write: () => Promise<void>
   readonly addList: (owner: string) => Promise<string>
 }
 
@@ -45,7 +45,7 @@ const NOTES_LENGTH_MAX = 20_000
 const MANY_ROWS = 400
 const MONEY_MAX = 1_000
 
-export function createSourceWriter(database: TestDatabase, random: Random): SourceWriter {
+export function createSourceWriter(database: TestDatabase, random: Random, note: (what: string) => void): SourceWriter {
   const { sql } = database
   let writes = 0
   const nextWriteId = (): string => `sql-${writes++}`
@@ -172,8 +172,8 @@ export function createSourceWriter(database: TestDatabase, random: Random): Sour
     addList,
     write: async () => {
       const name = random.weighted(WEIGHTS)
+      note(`source: ${name}`)
       await actions[name]()
-      return name
     },
   }
 }

@@ -4,8 +4,8 @@ import type { AppBackend } from './app-backend.ts'
 import type { Device } from './device.ts'
 
 export type Troublemaker = {
-  /** Breaks one thing; gives its name. */
-  readonly breakSomething: (step: number) => Promise<string>
+  /** Breaks one thing. */
+  readonly breakSomething: (step: number) => Promise<void>
   /** Mends what is due. */
   readonly mendDue: (step: number) => Promise<void>
   readonly mendAll: () => Promise<void>
@@ -42,7 +42,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()`
 
 type Mending = { readonly what: string; readonly dueStep: number; readonly mend: () => Promise<void> }
 
-export function createTroublemaker(targets: Targets, random: Random): Troublemaker {
+export function createTroublemaker(targets: Targets, random: Random, note: (what: string) => void): Troublemaker {
   const { database, service, backend, devices } = targets
   let mendings: readonly Mending[] = []
 
@@ -53,13 +53,17 @@ export function createTroublemaker(targets: Targets, random: Random): Troublemak
   const mend = async (isDue: (mending: Mending) => boolean): Promise<void> => {
     const due = mendings.filter(isDue)
     mendings = mendings.filter((mending) => !isDue(mending))
-    for (const mending of due) await mending.mend()
+    for (const mending of due) {
+      note(`mend: ${mending.what}`)
+      await mending.mend()
+    }
   }
 
-  const breakSomething = async (step: number): Promise<string> => {
+  const breakSomething = async (step: number): Promise<void> => {
     const trouble = random.weighted(TROUBLES)
     const device = random.pick(devices)
     const { proxy } = device
+    note(`trouble: ${trouble} (${device.name})`)
     const mendWire = (): void => proxy.setFault({ kind: 'none' })
     switch (trouble) {
       case 'cut a wire':
@@ -103,7 +107,6 @@ export function createTroublemaker(targets: Targets, random: Random): Troublemak
         mendLater(trouble, step, () => backend.setFault('none'))
         break
     }
-    return `${trouble} (${device.name})`
   }
   const isBroken = (what: string): boolean => mendings.some((mending) => mending.what === what)
 
