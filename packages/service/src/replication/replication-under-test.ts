@@ -25,6 +25,7 @@ export type ReplicationUnderTest = AsyncDisposable & {
   readonly countOperations: () => Promise<number>
   readonly stop: () => Promise<void>
   readonly restart: (changes?: Partial<Options>) => Promise<void>
+  readonly hasEvent: (event: string) => boolean
   readonly waitForEvent: (event: string) => Promise<LogEvent>
 }
 
@@ -198,6 +199,7 @@ export async function startReplication(
       storage = await openSqliteStorage({ path, log })
       running = start()
     },
+    hasEvent: (event) => events.some((one) => one.event === event),
     waitForEvent: (event) => {
       const seen = events.length
       return waitFor(() => events.slice(seen).find((one) => one.event === event))
