@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 
 /**
  * Directories that are slow to make and never change, in one place per user:
  *
- *     <tmp>/headwater-<user>/
+ *     <tmp>/headwater-<user id>/
  *       <name>/tree/           what was built
  *       <name>/sealed.json     how many files and bytes it has
  *       <name>.building-<pid>-<random>/
@@ -20,11 +20,15 @@ export async function cachedTree(name: string, build: (tree: string) => Promise<
   if (await isIntact(entry)) return join(entry, 'tree')
   await sweepUnfinished(entry)
   const building = unfinishedName(entry)
-  const tree = join(building, 'tree')
-  await mkdir(tree, { recursive: true, mode: 0o755 })
-  await build(tree)
-  await writeFile(join(building, 'sealed.json'), JSON.stringify(await measure(tree)))
-  if (!(await moveInto(building, entry))) await rm(building, { recursive: true, force: true })
+  try {
+    const tree = join(building, 'tree')
+    await mkdir(tree, { recursive: true, mode: 0o755 })
+    await build(tree)
+    await writeFile(join(building, 'sealed.json'), JSON.stringify(await measure(tree)))
+    await moveInto(building, entry)
+  } finally {
+    await rm(building, { recursive: true, force: true })
+  }
   return join(entry, 'tree')
 }
 
@@ -55,25 +59,23 @@ export function isAlive(pid: number): boolean {
 
 /** Ours alone to write; else somebody could have us run their programs. Then a directory for this run has to do. */
 async function openCacheRoot(): Promise<string> {
-  const root = join(tmpdir(), `headwater-${userInfo().username}`)
+  const root = join(tmpdir(), `headwater-${process.getuid?.() ?? 'user'}`)
   await mkdir(root, { recursive: true, mode: 0o755 })
   const { mode, uid } = await lstat(root)
   const isPrivate = uid === process.getuid?.() && (mode & 0o170_022) === 0o040_000
   return isPrivate ? root : mkdtemp(`${root}-`)
 }
 
-/** False when another process was first. */
-async function moveInto(building: string, entry: string): Promise<boolean> {
+/** Does nothing when another process was first. */
+async function moveInto(building: string, entry: string): Promise<void> {
   try {
     await rename(building, entry)
-    return true
   } catch {
-    if (await isIntact(entry)) return false
+    if (await isIntact(entry)) return
     const damaged = unfinishedName(entry)
     await rename(entry, damaged)
     await rm(damaged, { recursive: true, force: true })
     await rename(building, entry)
-    return true
   }
 }
 
