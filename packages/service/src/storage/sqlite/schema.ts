@@ -4,7 +4,7 @@ import { HeadwaterError } from '@headwater/protocol'
 /**
  * The stored format, as steps forward; a database has done the first `user_version` of them.
  *
- * History: 1, the first layout.
+ * History: 1, the first layout; 2, a log in front of the row states.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -101,6 +101,10 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE write_checkpoint (key TEXT PRIMARY KEY, shown INTEGER, pending INTEGER) WITHOUT ROWID;
   CREATE INDEX write_checkpoint_pending ON write_checkpoint (key) WHERE pending IS NOT NULL;
   `,
+  `
+  -- Changes of row states that are not merged into row_state yet, one row a delta.
+  CREATE TABLE row_state_log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
+  `,
 ]
 
 /** Brings the database to the present layout. Throws `storage-failed` when a newer version of Headwater wrote it. */
@@ -126,6 +130,7 @@ export const FORGET_REPLICATED = `
   DELETE FROM tail;
   DELETE FROM chunk;
   DELETE FROM row_state;
+  DELETE FROM row_state_log;
   DELETE FROM lookup;
   DELETE FROM copy_progress;
   DELETE FROM row_error;

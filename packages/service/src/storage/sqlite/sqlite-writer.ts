@@ -14,7 +14,7 @@ import { LookupWriter } from './lookup-table.ts'
 import { ObjectTypeTable } from './object-type-table.ts'
 import { Packer } from './packer.ts'
 import { type Generation, type Position, PositionTable } from './position-table.ts'
-import { RowStateTable } from './row-state-table.ts'
+import { RowStateStore } from './row-states.ts'
 import { readRun, RunBuilder } from './run.ts'
 import { FORGET_REPLICATED } from './schema.ts'
 import type { StorageLog } from './sqlite-storage.ts'
@@ -46,7 +46,7 @@ export type SqliteWriterParts = {
  */
 export class SqliteWriter {
   readonly tail: Tail
-  readonly rowStates: RowStateTable
+  readonly rowStates: RowStateStore
   readonly #parts: SqliteWriterParts
   readonly #positions: PositionTable
   readonly #buckets: BucketTable
@@ -78,7 +78,7 @@ export class SqliteWriter {
     this.#types = new ObjectTypeTable(database)
     this.#chunks = new ChunkWriter(database)
     this.tail = new Tail(database, (bucket) => this.#buckets.packedTotals(bucket))
-    this.rowStates = new RowStateTable(database, { buckets: this.#buckets, types: this.#types })
+    this.rowStates = new RowStateStore(database, { buckets: this.#buckets, types: this.#types })
     this.#lookups = new LookupWriter(database)
     this.#writeCheckpoints = new WriteCheckpointWriter(database)
     this.#copies = new CopyTable(database)
@@ -286,6 +286,7 @@ export class SqliteWriter {
     this.#generation = this.#positions.readGeneration()
     this.#chunks.load()
     this.tail.load()
+    this.rowStates.load()
   }
 
   get #generationNumber(): number {
