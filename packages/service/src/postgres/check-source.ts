@@ -6,7 +6,13 @@ import { addTablesSql, createPublicationSql, findPublication } from './publicati
 import { readServerState } from './server.ts'
 import { findSlot } from './slot.ts'
 import { toSourceError } from './source-error.ts'
-import { findSourceProblems, isReplicable, type SourceFacts, type SourceProblem } from './source-problems.ts'
+import {
+  findSourceProblems,
+  findUnpublished,
+  isReplicable,
+  type SourceFacts,
+  type SourceProblem,
+} from './source-problems.ts'
 import { parseSourceUrl, type SourceUrl } from './source-url.ts'
 import { createTypeCatalog } from './types.ts'
 
@@ -66,16 +72,14 @@ export async function readSourceFacts(session: Session, options: CheckOptions): 
 
 /** Runs the remedies that need nobody: makes the publication, and adds tables to it. True when it changed something. */
 export async function arrangePublication(session: Session, facts: SourceFacts): Promise<boolean> {
-  const tables = facts.tables.filter(isReplicable)
+  const unpublished = findUnpublished(facts)
   if (facts.publication === undefined) {
-    await session.query(createPublicationSql(facts.publicationName, tables))
+    await session.query(createPublicationSql(facts.publicationName, unpublished))
     return true
   }
-  const missing = tables.filter(
-    (table) => !table.isPublished && table.isOwner && !(table.isPartition && facts.publication?.isViaRoot === true),
-  )
-  if (missing.length === 0) return false
-  await session.query(addTablesSql(facts.publicationName, missing))
+  const mine = unpublished.filter(({ isOwner }) => isOwner)
+  if (mine.length === 0) return false
+  await session.query(addTablesSql(facts.publicationName, mine))
   return true
 }
 

@@ -110,8 +110,8 @@ function findRoleProblems({ server: { role } }: SourceFacts): readonly SourcePro
 
 function findPublicationProblems(facts: SourceFacts): readonly SourceProblem[] {
   const { publication, publicationName: name, server } = facts
-  const tables = facts.tables.filter(isReplicable)
   if (publication === undefined) {
+    const tables = findUnpublished(facts)
     const isAutomatic = server.role.mayCreateInDatabase && tables.every(({ isOwner }) => isOwner)
     return [
       {
@@ -127,10 +127,7 @@ function findPublicationProblems(facts: SourceFacts): readonly SourceProblem[] {
       error(`the publication "${name}" leaves out ${publication.leftOut.join(', ')}`, publishEverythingSql(name)),
     )
   }
-  const unpublished = tables.filter(
-    ({ isPublished, isPartition }) => !isPublished && !(isPartition && publication.isViaRoot),
-  )
-  for (const table of unpublished) {
+  for (const table of findUnpublished(facts)) {
     problems.push({
       severity: table.isOwner ? 'automatic' : 'error',
       message: `the table ${quoteTable(table)} is not in the publication "${name}"`,
@@ -138,6 +135,11 @@ function findPublicationProblems(facts: SourceFacts): readonly SourceProblem[] {
     })
   }
   return problems
+}
+
+/** Its rows are published, but as those of its root or of its partitions; that is a problem of its own. */
+function isUnderOtherName(table: CatalogTable, publication: PublicationState): boolean {
+  return publication.isViaRoot ? table.isPartition : table.kind === 'p'
 }
 
 function findMissingTable(pattern: TablePattern, tables: readonly CatalogTable[]): readonly SourceProblem[] {
@@ -224,6 +226,14 @@ function findKindProblem(
     )
   }
   return undefined
+}
+
+/** Tables that the remedy for a publication adds to it. */
+export function findUnpublished(facts: SourceFacts): readonly CatalogTable[] {
+  const { publication } = facts
+  const tables = facts.tables.filter(isReplicable)
+  if (publication === undefined) return tables
+  return tables.filter((table) => !table.isPublished && !isUnderOtherName(table, publication))
 }
 
 /** Ordinary and partitioned tables whose changes are in the log. */

@@ -1,6 +1,6 @@
 import { toBucketName } from '@headwater/protocol'
 import { loadPlan, type TextRow } from '@headwater/sync-config'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { CatalogTable } from '../postgres/catalog.ts'
 import type { RowMessage } from '../postgres/pgoutput.ts'
