@@ -149,9 +149,11 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
       throw new HeadwaterError('schema-busy', 'Cannot update schema while connected')
     }
     schema.validate()
-    await this.#sql.writeLock((session) => applySchema(session, schema))
-    this.#sql.forgetEffects()
-    this.#schema = schema
+    await this.#sql.writeLock(async (session) => {
+      await applySchema(session, schema)
+      this.#sql.forgetEffects()
+      this.#schema = schema
+    })
     this.#listeners.each((listener) => listener.schemaChanged?.(schema))
   }
 

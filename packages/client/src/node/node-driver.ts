@@ -18,8 +18,8 @@ export type NodeDriverOptions = {
 const BUSY_TIMEOUT_MS = 5000
 const CACHE_KIB = 51_200
 
-/** Write-ahead log of 16 MiB before it goes into the file: a first download writes each page once, not several times. */
-const WAL_PAGES = 4000
+/** Write-ahead log of 32 MiB before it goes into the file: a first download writes each page once, not several times. */
+const WAL_PAGES = 8000
 
 /** Prepared statements kept per connection; the one used longest ago goes first. */
 const STATEMENTS_MAX = 200

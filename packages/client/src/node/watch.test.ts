@@ -212,3 +212,29 @@ describe('a watched query', () => {
     expect(told).toBe(3)
   })
 })
+
+test('a watched query follows its tables through a change of the schema', async () => {
+  await using opened = await openThrowAway(schema)
+  const { db } = opened
+  const results: unknown[] = []
+  const errors: string[] = []
+  db.watch(
+    'SELECT * FROM drafts',
+    [],
+    { onResult: ({ array }) => void results.push(array), onError: ({ message }) => void errors.push(message) },
+    { throttleMs: 0 },
+  )
+  const query = db.query({ sql: 'SELECT * FROM lists' }).watch({ throttleMs: 0 })
+  await vi.waitUntil(() => errors.length === 1 && !query.state.isLoading)
+  await db.execute(`INSERT INTO lists(id, name) VALUES ('a', 'A')`)
+  await db.updateSchema(
+    new Schema({
+      lists: new Table({ name: column.text, rank: column.integer }),
+      drafts: new Table({ text: column.text }),
+    }),
+  )
+  await vi.waitUntil(() => results.length === 1)
+  await vi.waitFor(() => expect(query.state.data).toEqual([{ id: 'a', name: 'A', rank: null }]))
+  await db.execute(`INSERT INTO drafts(id, text) VALUES ('d', 'D')`)
+  await vi.waitFor(() => expect(results.at(-1)).toEqual([{ id: 'd', text: 'D' }]))
+})

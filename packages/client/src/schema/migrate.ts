@@ -1,4 +1,5 @@
 import type { SqliteConnection } from '../sqlite/driver.ts'
+import { SCHEMA_TABLE } from '../sqlite/session.ts'
 import type { WriteSession } from '../sqlite/session.ts'
 import { CAPTURE_PREFIX, captureTriggers } from './capture.ts'
 import { createIndex, createInsertOnlyView, createTable, INDEX_PREFIX, indexName, valueFromJson } from './ddl.ts'
@@ -25,6 +26,7 @@ export async function applySchema(session: WriteSession, schema: Schema): Promis
       await applyChange(connection, change)
       session.note([change.kind === 'drop' ? change.table.view_name : change.table.internalName])
     }
+    session.note([SCHEMA_TABLE])
     await applyIndexes(connection, schema)
     await connection.exec(schema.tables.flatMap(captureTriggers).join(';\n'))
     await connection.run('UPDATE ps_control SET applying = 0, schema_text = ? WHERE id = 1', [wanted])

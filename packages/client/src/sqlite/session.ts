@@ -51,8 +51,11 @@ export function lockContext(runner: Runner): LockContext {
   }
 }
 
+/** Told as changed when tables, views or indexes come or go. */
+export const SCHEMA_TABLE = 'sqlite_schema'
+
 /** Statements that SQLite refuses inside a transaction, or that open and close one. */
-const PASSED_THROUGH =
+export const PASSED_THROUGH =
   /^\s*(?:--[^\n]*\n\s*)*(vacuum|pragma|attach|detach|begin|commit|end|rollback|savepoint|release)\b/i
 
 /**
@@ -157,7 +160,10 @@ export class WriteSession {
     const { writes, writesInTriggersOnly, changesSchema } = await effects.read(connection, sql)
     const result = await connection.run(sql, parameters)
     if (result.changes > 0 || writesInTriggersOnly || changesSchema) this.note(writes)
-    if (changesSchema) effects.forget()
+    if (changesSchema) {
+      effects.forget()
+      this.note([SCHEMA_TABLE])
+    }
     return result
   }
 

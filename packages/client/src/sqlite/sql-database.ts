@@ -1,6 +1,6 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { SqliteConnection, SqliteDriver } from './driver.ts'
-import { lockContext, WriteSession } from './session.ts'
+import { lockContext, PASSED_THROUGH, WriteSession } from './session.ts'
 import type { LockContext, Transaction } from './session.ts'
 import { EffectsReader } from './statement-effects.ts'
 import type { StatementEffects } from './statement-effects.ts'
@@ -63,14 +63,7 @@ export class SqlDatabase {
 
   readLock<T>(work: (context: LockContext) => Promise<T>, timeoutMs = DEFAULT_LOCK_TIMEOUT_MS): Promise<T> {
     if (this.#driver.readersMax === 0) {
-      return this.#writers.use('read lock', timeoutMs, async (connection) => {
-        await connection.exec('PRAGMA query_only = 1')
-        try {
-          return await work(readContext(connection))
-        } finally {
-          await connection.exec('PRAGMA query_only = 0')
-        }
-      })
+      return this.#writers.use('read lock', timeoutMs, (connection) => work(this.#sharedReadContext(connection)))
     }
     return this.#withReader(timeoutMs, (connection) => work(readContext(connection)))
   }
@@ -111,6 +104,25 @@ export class SqlDatabase {
     for (const connection of this.#open.splice(0).reverse()) await connection.close()
   }
 
+  /** Reading on the writer's connection: nothing but the plan of a statement tells whether it writes. */
+  #sharedReadContext(connection: SqliteConnection): LockContext {
+    const check = async (sql: string) => {
+      if (PASSED_THROUGH.test(sql)) return
+      const { writes, changesSchema } = await this.#effects.read(connection, sql)
+      if (writes.length > 0 || changesSchema) throw readOnly()
+    }
+    return lockContext({
+      run: async (sql, parameters) => {
+        await check(sql)
+        return connection.run(sql, parameters)
+      },
+      runBatch: async (sql, sets) => {
+        await check(sql)
+        return connection.runBatch(sql, sets)
+      },
+    })
+  }
+
   async #withReader<T>(timeoutMs: number, work: (connection: SqliteConnection) => Promise<T>): Promise<T> {
     if (this.#readersOpen < this.#driver.readersMax) {
       this.#readersOpen += 1
@@ -130,14 +142,13 @@ function readContext(connection: SqliteConnection): LockContext {
 }
 
 function explainReadOnly(error: unknown): never {
-  if (error instanceof SqliteError && (error.resultCode & 0xff) === SQLITE_READONLY) {
-    throw new HeadwaterError(
-      'read-only',
-      'Cannot write here, because reads have a connection of their own: use execute() or writeTransaction()',
-      { cause: error },
-    )
-  }
+  if (error instanceof SqliteError && (error.resultCode & 0xff) === SQLITE_READONLY) throw readOnly(error)
   throw error
+}
+
+function readOnly(cause?: SqliteError): HeadwaterError {
+  const message = 'Cannot write here, because this is for reading: use execute() or writeTransaction()'
+  return new HeadwaterError('read-only', message, { cause })
 }
 
 /** Statements after the end of a transaction fail, rather than run in a transaction nobody asked for. */

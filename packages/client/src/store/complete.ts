@@ -19,7 +19,7 @@ export type Completion = {
 export type BucketMismatch = { readonly bucket: string; readonly expected: number; readonly actual: number }
 
 export type CompletionOutcome =
-  | { readonly kind: 'published'; readonly tables: readonly string[] }
+  | { readonly kind: 'published'; readonly tables: readonly string[]; readonly indexMissing: boolean }
   /** Sums are right, but local writes are not in it yet. */
   | { readonly kind: 'held' }
   /** These buckets have been dropped, to be downloaded again. */
@@ -47,18 +47,22 @@ export async function complete(
   if (priority === undefined) await noteVerified(connection, completion)
   if (!mayPublish(await readHold(connection, schema), priority)) return { kind: 'held' }
   await connection.exec('UPDATE ps_control SET applying = 1 WHERE id = 1')
-  const tables = await publish(connection, schema, priority)
+  const { tables, indexMissing } = await publish(connection, schema, priority)
   await connection.exec(`UPDATE ps_control SET applying = 0 WHERE id = 1; ${notePublished(priority, nowMs)}`)
-  return { kind: 'published', tables }
+  return { kind: 'published', tables, indexMissing }
 }
 
-async function publish(connection: SqliteConnection, schema: Schema, priority: number | undefined): Promise<string[]> {
+async function publish(
+  connection: SqliteConnection,
+  schema: Schema,
+  priority: number | undefined,
+): Promise<{ readonly tables: string[]; readonly indexMissing: boolean }> {
   if (priority === undefined) {
     const first = await publishFirst(connection, schema)
-    if (first !== undefined) return first
+    if (first !== undefined) return { tables: first, indexMissing: true }
   }
   await compactAppended(connection, { priority })
-  return publishChanged(connection, schema, { priority })
+  return { tables: await publishChanged(connection, schema, { priority }), indexMissing: false }
 }
 
 /** Every bucket holds all operations up to here, so this is where an idle one goes on from, too. */

@@ -20,6 +20,7 @@ const checkpoint = {
   streams: [{ name: 'all', isDefault: true, errors: [] }],
 }
 const target = toTarget(checkpoint, [])
+const published = { kind: 'published', tables: [], indexMissing: false } as const
 const failure = new Error('no route')
 const shared = { iteration: 4, failures: 2, error: failure, requested: [] }
 
@@ -54,8 +55,9 @@ const EVENTS = {
   unknown: line({ kind: 'unknown', wireKind: 'later' }),
   ended: { kind: 'ended', iteration: 4 },
   broken: { kind: 'ended', iteration: 4, error: failure },
-  published: { kind: 'completed', priority: undefined, outcome: { kind: 'published', tables: [] } },
-  partlyPublished: { kind: 'completed', priority: 1, outcome: { kind: 'published', tables: [] } },
+  published: { kind: 'completed', priority: undefined, outcome: published },
+  publishedFirst: { kind: 'completed', priority: undefined, outcome: { ...published, indexMissing: true } },
+  partlyPublished: { kind: 'completed', priority: 1, outcome: published },
   kept: { kind: 'completed', priority: undefined, outcome: { kind: 'held' } },
   wrong: {
     kind: 'completed',
@@ -86,7 +88,8 @@ const TABLE: Record<EventName, Record<StateName, string>> = {
   unknown: whenListening('same: log'),
   ended: whenOpen('waiting: close-stream pause'),
   broken: whenOpen('waiting: close-stream pause'),
-  published: { ...whenListening('listening current: build-index'), fresh: '.' },
+  published: { ...whenListening('listening current:'), fresh: '.' },
+  publishedFirst: { ...whenListening('listening current: build-index'), fresh: '.' },
   partlyPublished: every('.'),
   kept: { ...whenListening('listening held:'), fresh: '.' },
   wrong: { ...whenListening('waiting: log close-stream pause'), fresh: '.' },

@@ -171,7 +171,7 @@ function completed(state: Listening, priority: number | undefined, outcome: Comp
       if (priority !== undefined) return [state, []]
       return [
         { ...state, failures: 0, error: undefined, progress: { kind: 'current', target } },
-        [{ kind: 'build-index' }],
+        outcome.indexMissing ? [{ kind: 'build-index' }] : [],
       ]
   }
 }

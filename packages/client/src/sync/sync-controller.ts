@@ -217,7 +217,11 @@ export class SyncController {
     if (status.isEqual(this.#status)) return
     this.#status = status
     this.#watchers.each(({ check }) => check(status))
-    this.#parts.onStatus(status)
+    try {
+      this.#parts.onStatus(status)
+    } catch (error) {
+      this.#parts.logger.log({ level: 'error', message: 'A status listener failed', error })
+    }
   }
 }
 

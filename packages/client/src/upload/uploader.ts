@@ -52,16 +52,17 @@ export class Uploader {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, retryDelayMs, throttleMs, logger } = this.#parts
     let failures = 0
-    let roundEndedMs = clock.monotonicMs() - throttleMs
+    let roundEndedMs = -Infinity
     while (!signal.aborted) {
       await this.#untilWanted(signal)
       await clock.wait(Math.max(0, roundEndedMs + throttleMs - clock.monotonicMs()), signal)
       if (signal.aborted) return
       this.#wanted = false
       try {
-        await this.#round(signal)
+        const uploaded = await this.#round(signal)
         failures = 0
         this.#tell(false, undefined)
+        if (uploaded) roundEndedMs = clock.monotonicMs()
       } catch (error) {
         if (signal.aborted) return
         failures += 1
@@ -69,18 +70,21 @@ export class Uploader {
         logger.log({ level: 'warn', message: 'Upload failed, trying again later', error })
         this.#tell(false, error instanceof Error ? error : new Error(String(error)))
         await this.#pause(backoffMs(failures, retryDelayMs, random()), signal)
+        roundEndedMs = -Infinity
       }
-      roundEndedMs = clock.monotonicMs()
     }
   }
 
-  /** Uploads until the queue is empty, then finds out which write checkpoint covers it all. */
-  async #round(signal: AbortSignal): Promise<void> {
+  /** Uploads until the queue is empty, then finds out which write checkpoint covers it all. Was there anything? */
+  async #round(signal: AbortSignal): Promise<boolean> {
     let head: bigint | undefined
     for (;;) {
       const state = await this.#readState()
-      if (signal.aborted) return
-      if (state.queueEmpty) return this.#finish(state, signal)
+      if (signal.aborted) return false
+      if (state.queueEmpty) {
+        await this.#finish(state, signal)
+        return head !== undefined
+      }
       if (state.head === head) {
         this.#parts.logger.log({
           level: 'warn',

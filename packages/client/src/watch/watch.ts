@@ -1,8 +1,9 @@
 import type { Logger } from '../logger.ts'
 import type { QueryParam, QueryResult, SqliteRecord } from '../sqlite/query-result.ts'
+import { SCHEMA_TABLE } from '../sqlite/session.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import { onChangeEvents, onChangeWithCallback } from './on-change.ts'
-import type { SQLOnChangeOptions } from './on-change.ts'
+import type { SQLOnChangeOptions, WatchOnChangeEvent } from './on-change.ts'
 
 /** What watching needs of a database. */
 export type WatchSource = {
@@ -24,6 +25,50 @@ export type WatchHandler = {
   readonly onError?: (error: Error) => void
 }
 
+/** A query run now and again. Tables that were not named are found anew when the schema changes. */
+export type Rerun = {
+  readonly tables: readonly string[] | undefined
+  readonly resolveTables: () => Promise<readonly string[]>
+  readonly run: () => Promise<void>
+  readonly fail: (error: Error) => void
+  readonly throttleMs: number | undefined
+  readonly signal: AbortSignal
+}
+
+/** Runs until the signal aborts; nothing ends it before. */
+export function rerunOnChange(source: Pick<WatchSource, 'changes' | 'logger'>, rerun: Rerun): void {
+  const { signal, throttleMs } = rerun
+  let stop = () => {}
+  const subscribe = async () => {
+    stop()
+    const found = await findTables(rerun)
+    if (signal.aborted) return
+    stop = onChangeWithCallback(
+      source,
+      { onChange, onError: rerun.fail },
+      {
+        tables: found === undefined ? [SCHEMA_TABLE] : [...found, SCHEMA_TABLE],
+        signal,
+        triggerImmediate: found !== undefined,
+        ...(throttleMs === undefined ? {} : { throttleMs }),
+      },
+    )
+  }
+  const onChange = ({ changedTables }: WatchOnChangeEvent) =>
+    changedTables.includes(SCHEMA_TABLE) ? subscribe() : rerun.run()
+  void subscribe()
+}
+
+async function findTables(rerun: Rerun): Promise<readonly string[] | undefined> {
+  if (rerun.tables !== undefined) return rerun.tables
+  try {
+    return await rerun.resolveTables()
+  } catch (error) {
+    rerun.fail(error instanceof Error ? error : new Error(String(error)))
+    return undefined
+  }
+}
+
 /** The result now, and again after each change of a table that the query reads. An error does not end it. */
 export function watchWithCallback(
   source: WatchSource,
@@ -33,26 +78,25 @@ export function watchWithCallback(
 ): () => void {
   const stopped = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stopped.signal]) : stopped.signal
-  const report = (error: unknown) => {
-    if (signal.aborted) return
-    const asError = error instanceof Error ? error : new Error(String(error))
-    if (handler.onError) handler.onError(asError)
-    else source.logger.log({ level: 'error', message: 'A watched query failed', error })
-  }
   let previous: QueryResult | undefined
-  const run = async () => {
-    const result = await source.run(query.sql, query.parameters)
-    if (signal.aborted) return
-    const equal = previous !== undefined && options.comparator?.checkEquality(result, previous)
-    previous = result
-    if (!equal) handler.onResult(result)
-  }
-  const start = async () => {
-    const tables = options.tables ?? (await source.resolveTables(query.sql))
-    const onChangeOptions = { ...options, tables, signal, triggerImmediate: true }
-    onChangeWithCallback(source, { onChange: run, onError: report }, onChangeOptions)
-  }
-  start().catch(report)
+  rerunOnChange(source, {
+    tables: options.tables,
+    resolveTables: () => source.resolveTables(query.sql),
+    throttleMs: options.throttleMs,
+    signal,
+    run: async () => {
+      const result = await source.run(query.sql, query.parameters)
+      if (signal.aborted) return
+      const equal = previous !== undefined && options.comparator?.checkEquality(result, previous)
+      previous = result
+      if (!equal) handler.onResult(result)
+    },
+    fail: (error) => {
+      if (signal.aborted) return
+      if (handler.onError) handler.onError(error)
+      else source.logger.log({ level: 'error', message: 'A watched query failed', error })
+    },
+  })
   return () => stopped.abort()
 }
 
@@ -62,13 +106,18 @@ export async function* watchResults(
   query: { readonly sql: string; readonly parameters: readonly QueryParam[] },
   options: SQLWatchOptions = {},
 ): AsyncIterableIterator<QueryResult> {
-  const tables = options.tables ?? (await source.resolveTables(query.sql))
   let previous: QueryResult | undefined
-  for await (const _ of onChangeEvents(source, { ...options, tables, triggerImmediate: true })) {
-    const result = await source.run(query.sql, query.parameters)
-    if (options.signal?.aborted) return
-    const equal = previous !== undefined && options.comparator?.checkEquality(result, previous)
-    previous = result
-    if (!equal) yield result
+  for (let schemaChanged = true; schemaChanged;) {
+    schemaChanged = false
+    const tables = [...(options.tables ?? (await source.resolveTables(query.sql))), SCHEMA_TABLE]
+    for await (const { changedTables } of onChangeEvents(source, { ...options, tables, triggerImmediate: true })) {
+      schemaChanged = changedTables.includes(SCHEMA_TABLE)
+      if (schemaChanged) break
+      const result = await source.run(query.sql, query.parameters)
+      if (options.signal?.aborted) return
+      const equal = previous !== undefined && options.comparator?.checkEquality(result, previous)
+      previous = result
+      if (!equal) yield result
+    }
   }
 }

@@ -1,7 +1,7 @@
 import type { QueryParam, SqliteRecord } from '../sqlite/query-result.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import { Listeners } from './listeners.ts'
-import { onChangeWithCallback } from './on-change.ts'
+import { rerunOnChange } from './watch.ts'
 import type { Logger } from '../logger.ts'
 
 export type WatchedQueryState<Data> = {
@@ -93,21 +93,14 @@ export function watchQuery<Data>(parts: WatchedQueryParts<Data>): WatchedQuery<D
     setState({ isLoading: false, isFetching: false, error })
     listeners.each((listener) => listener.onError?.(error))
   }
-  const start = async () => {
-    const tables = options.triggerOnTables ?? (await parts.resolveTables())
-    const { throttleMs } = options
-    onChangeWithCallback(
-      parts,
-      { onChange: run, onError: fail },
-      {
-        tables,
-        signal: stopped.signal,
-        triggerImmediate: true,
-        ...(throttleMs === undefined ? {} : { throttleMs }),
-      },
-    )
-  }
-  start().catch(fail)
+  rerunOnChange(parts, {
+    tables: options.triggerOnTables,
+    resolveTables: parts.resolveTables,
+    throttleMs: options.throttleMs,
+    signal: stopped.signal,
+    run,
+    fail,
+  })
 
   return {
     get state() {
