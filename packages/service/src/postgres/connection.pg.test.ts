@@ -16,11 +16,10 @@ let folder: string
 /** A server that has TLS with a certificate of its own making, and wants SCRAM passwords over TCP. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'headwater-tls-'))
-  await run('openssl', [
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'],
-    ...['-addext', 'subjectAltName=DNS:localhost'],
-    ...['-keyout', join(folder, 'server.key'), '-out', join(folder, 'server.crt')],
-  ])
+  const key = join(folder, 'server.key')
+  const certificate = join(folder, 'server.crt')
+  const command = 'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost'
+  await run('openssl', [...command.split(' '), '-keyout', key, '-out', certificate])
   postgres = await startTestPostgres()
   const { dataDir } = postgres
   const owner = await stat(dataDir)

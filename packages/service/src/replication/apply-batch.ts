@@ -165,7 +165,7 @@ function changeMemberships(
       id,
       subkey: key,
       data,
-      checksum: putChecksum(type, id, key, data),
+      checksum: putChecksum(type, id, key, hash),
     })
   }
   if (kept < had.length) removeOthers(effects, key, had, memberships)

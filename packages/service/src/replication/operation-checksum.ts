@@ -4,10 +4,10 @@ import { type Checksum, toChecksum } from '@headwater/protocol'
 
 /**
  * Clients add the checksums of operations up and never work one out, so any 32 bits do that are spread well and are
- * the same whenever the same operation is made again. A CRC of row and data costs a third of a cryptographic hash.
+ * the same whenever the same operation is made again. `hash` stands for the data: it is there already.
  */
-export function putChecksum(type: string, id: string, subkey: string, data: string): Checksum {
-  return toChecksum(crc32(data, crc32(`put/${type}/${id}/${subkey}`)))
+export function putChecksum(type: string, id: string, subkey: string, hash: string): Checksum {
+  return toChecksum(crc32(`put/${type}/${id}/${subkey}/${hash}`))
 }
 
 export function removeChecksum(type: string, id: string, subkey: string): Checksum {
