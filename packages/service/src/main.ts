@@ -79,7 +79,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
     requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
     readHealth: () => readHealth(deployment),
-    readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    readMetrics: async () => {
+      metrics.set('headwater_storage_size_bytes', (await storage.readStatus()).bytes)
+      return { contentType: registry.contentType, body: await registry.metrics() }
+    },
     limits: { connectionsMax: settings.limits.connectionsMax },
     metrics,
     log,

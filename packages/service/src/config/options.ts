@@ -53,6 +53,12 @@ const schema = z.strictObject({
     .prefault({}),
 })
 
+/** Every setting by its path, such as `http.port`. */
+export const SETTINGS: readonly string[] = Object.entries(schema.shape).flatMap(([room, settings]) => {
+  const object = settings instanceof z.ZodPrefault ? settings.unwrap() : settings
+  return Object.keys(object.shape).map((setting) => `${room}.${setting}`)
+})
+
 /** What a caller gives; everything but the source, the sync config and the keys has a default. */
 export type ServiceOptions = z.input<typeof schema>
 
@@ -77,7 +83,7 @@ export function parseServiceOptions(options: unknown): ServiceSettings {
 }
 
 /** Environment variables and the settings that they stand for. Lists are separated by commas. */
-const ENVIRONMENT: readonly (readonly [
+export const ENVIRONMENT: readonly (readonly [
   variable: string,
   path: readonly [string, string],
   read: (text: string) => unknown,

@@ -42,11 +42,6 @@ export const METRIC_TABLE = {
     help: 'Rows read by first copies of tables.',
     labels: [],
   },
-  headwater_storage_append_seconds: {
-    kind: 'histogram',
-    help: 'Time that one append to bucket storage takes, disk included.',
-    labels: [],
-  },
   headwater_storage_size_bytes: {
     kind: 'gauge',
     help: 'Size of bucket storage on disk.',
