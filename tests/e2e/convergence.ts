@@ -3,19 +3,24 @@ import type { Device } from './device.ts'
 
 /** Everything has been mended by then, so nothing has a reason to take long, not even on a loaded machine. */
 const PATIENCE_MS = 45_000
-const POLL_MS = 50
+const POLL_MS = 100
 const DIFFERENCES_SHOWN = 12
 
 /**
  * Waits until every upload queue is empty and every device holds exactly the rows that the oracle says. Fails with what
  * each device has too much, too little or wrong. Nobody else may write meanwhile.
  */
-export async function expectConvergence(devices: readonly Device[], oracle: Oracle): Promise<void> {
+export async function expectConvergence(
+  devices: readonly Device[],
+  oracle: Oracle,
+  note: (what: string) => void,
+): Promise<void> {
   const startedAtMs = performance.now()
   for (;;) {
     const troubles: string[] = []
     for (const device of devices) troubles.push(...(await findTrouble(device, oracle)))
-    if (troubles.length === 0) return
+    if (troubles.length === 0) return note(`converged after ${Math.round(performance.now() - startedAtMs)} ms`)
+    note(`not yet: ${troubles.join(' ')}`)
     if (performance.now() - startedAtMs > PATIENCE_MS) {
       throw new Error(`The devices have not converged after ${PATIENCE_MS} ms:\n${troubles.join('\n')}`)
     }

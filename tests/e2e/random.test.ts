@@ -25,7 +25,7 @@ import { DATABASE_SCHEMA, ORACLE, SYNC_CONFIG, USERS } from './world.ts'
 const SECRET = 'a secret for tests, long enough for HS256'
 const AUDIENCE = 'headwater-tests'
 
-/** `SEED=7 SEEDS=20 npx vitest run --project across tests/e2e` runs seeds 7 … 26. */
+/** `SEED=7 SEEDS=20 npx vitest run --project across tests/e2e` runs seeds 7 … 26; `VERBOSE=1` shows each step. */
 const SEEDS = readSeeds(process.env, 3)
 
 const STEPS = 250
@@ -61,7 +61,10 @@ test.each(SEEDS)(
 async function runSeed(seed: number, history: string[]): Promise<void> {
   const random = seededRandom(seed)
   const startedAtMs = performance.now()
-  const note = (what: string): void => void history.push(`${Math.round(performance.now() - startedAtMs)} ms: ${what}`)
+  const note = (what: string): void => {
+    history.push(`${Math.round(performance.now() - startedAtMs)} ms: ${what}`)
+    if (process.env['VERBOSE'] !== undefined) console.log(history.at(-1))
+  }
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'headwater-e2e-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
@@ -116,13 +119,14 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
     }
     await withPatience(troublemaker.mendAll())
     await using oracle = await openOracle(database.url, ORACLE)
-    await expectConvergence(devices, oracle)
+    note('everything is mended')
+    await expectConvergence(devices, oracle, note)
     // What has converged must still be alive.
     await writer.addList('ann')
-    await expectConvergence(devices, oracle)
+    await expectConvergence(devices, oracle, note)
     expect(devices.map((device) => device.readBreach())).toEqual(devices.map(() => undefined))
     expect(log.findFaults(await readLedger(database))).toEqual([])
-    console.log(`${log.count()} local writes, ${log.countRejected()} of them refused`)
+    console.log(`${log.count()} local writes, ${log.countRejected()} of them refused; ${history.at(-1)}`)
   } catch (error) {
     history.push(...devices.map((device) => `${device.name}: ${JSON.stringify(device.readStatus())}`))
     history.push(...service.readLog().slice(-LOG_LINES_SHOWN))
