@@ -3,10 +3,10 @@ import { HeadwaterError } from '@headwater/protocol'
 import { applyEntry } from './apply-entry.ts'
 import type { EntryParts } from './apply-entry.ts'
 import { classifyFault } from './database-fault.ts'
-import { lockMark, writeMark } from './upload-log.ts'
+import { lockMark, readSettled, writeMark } from './upload-log.ts'
 import type { ClientKey } from './upload-log.ts'
-import type { UploadMark } from './upload-mark.ts'
-import { findPending, moveMark } from './upload-mark.ts'
+import type { SettledEntry, UploadMark } from './upload-mark.ts'
+import { findPending, fingerprintOf } from './upload-mark.ts'
 import type { UploadEntry, UploadTransaction } from './upload-request.ts'
 import type { Rejection } from './write-rules.ts'
 
@@ -66,17 +66,17 @@ async function attempt(
   transaction: UploadTransaction,
   how: 'plain' | 'savepoints',
 ): Promise<Attempt> {
-  return inTransaction(parts, transaction, async (mark, pending) => {
+  return inTransaction(parts, transaction, async (pending) => {
     const rejections: Rejection[] = []
     for (const entry of pending) {
       const rejection = how === 'plain' ? await applyPlain(parts, entry) : await applyWithSavepoint(parts, entry)
       if (rejection === undefined) continue
       const spoilsAll =
         parts.scope === 'all-or-nothing' || (how === 'plain' && rejection.code === 'refused-by-database')
-      if (spoilsAll) return rejection
+      if (spoilsAll) return { kind: 'spoiled', by: rejection }
       rejections.push(rejection)
     }
-    return settle(parts, mark, pending, rejections)
+    return { kind: 'done', rejections }
   })
 }
 
@@ -87,44 +87,41 @@ async function recordRefusal(
   cause: Rejection,
 ): Promise<TransactionResult> {
   const message = `Not applied, because entry ${cause.opId} of the same transaction was refused`
-  const recorded = await inTransaction(parts, transaction, (mark, pending) =>
-    settle(
-      parts,
-      mark,
-      pending,
-      pending.map(({ opId }) => (opId === cause.opId ? cause : { opId, code: 'transaction-refused', message })),
+  const recorded = await inTransaction(parts, transaction, async (pending) => ({
+    kind: 'done',
+    rejections: pending.map(({ opId }) =>
+      opId === cause.opId ? cause : { opId, code: 'transaction-refused', message },
     ),
-  )
+  }))
   if (recorded.kind === 'settled') return recorded.result
   throw new Error('Cannot record a refused upload: Postgres refused the record too')
 }
 
-type Work = (mark: UploadMark, pending: readonly UploadEntry[]) => Promise<UploadMark | Rejection>
+type Work = (pending: readonly UploadEntry[]) => Promise<WorkOutcome>
+type WorkOutcome =
+  | { readonly kind: 'done'; readonly rejections: readonly Rejection[] }
+  | { readonly kind: 'spoiled'; readonly by: Rejection }
 
 /** Runs `work` between the lock on the mark and COMMIT. A rejection, also one by COMMIT itself, rolls back. */
 async function inTransaction(parts: TransactionParts, transaction: UploadTransaction, work: Work): Promise<Attempt> {
-  const { client, key } = parts
+  const { client } = parts
   await client.query(BEGIN)
   try {
-    const before = await lockMark(client, key)
-    const pending = findPending(before, transaction.entries)
-    if (pending === 'ask-again') {
-      throw new HeadwaterError(
-        'upload-postponed',
-        'Cannot apply the upload now: later writes of the same client were applied within the last minutes. Nothing is lost; send it again.',
-      )
-    }
-    const after = pending.length === 0 ? before : await work(before, pending)
-    if ('code' in after) {
+    const mark = await lockMark(client, parts.key)
+    const before = await readSettledOf(parts, mark, transaction)
+    const pending = findPending(mark, before, transaction.entries)
+    if (pending === 'ask-again') throw tooEarly()
+    const outcome: WorkOutcome = pending.length === 0 ? { kind: 'done', rejections: [] } : await work(pending)
+    if (outcome.kind === 'spoiled') {
       await client.query('ROLLBACK')
-      return { kind: 'refused', rejection: after }
+      return { kind: 'refused', rejection: outcome.by }
     }
+    const settled = settle(pending, outcome.rejections)
+    const lastOpId = pending.at(-1)?.opId
+    if (lastOpId !== undefined) await writeMark(client, parts.key, { lastOpId, firstOpId: parts.firstOpId, settled })
     const refused = await commit(parts, transaction)
     if (refused !== undefined) return { kind: 'refused', rejection: refused }
-    const ids = new Set(transaction.entries.map((entry) => entry.opId))
-    const outcome = pending.length === 0 ? 'replayed' : 'applied'
-    const rejections = after.rejections.filter((rejection) => ids.has(rejection.opId))
-    return { kind: 'settled', result: { txId: transaction.txId, outcome, rejections } }
+    return { kind: 'settled', result: toResult(transaction, before, settled) }
   } catch (error) {
     // The connection may be what failed; the caller throws it away then.
     await client.query('ROLLBACK').catch(() => {})
@@ -132,15 +129,45 @@ async function inTransaction(parts: TransactionParts, transaction: UploadTransac
   }
 }
 
-async function settle(
-  parts: TransactionParts,
-  before: UploadMark,
-  pending: readonly UploadEntry[],
-  rejections: readonly Rejection[],
-): Promise<UploadMark> {
-  const after = moveMark(before, pending, rejections, parts.firstOpId)
-  await writeMark(parts.client, parts.key, after)
-  return after
+/** Usually all of the transaction lies above the mark, and there is nothing to read. */
+async function readSettledOf(
+  { client, key }: TransactionParts,
+  mark: UploadMark,
+  { entries }: UploadTransaction,
+): Promise<readonly SettledEntry[]> {
+  const first = entries[0]?.opId ?? 0
+  const last = entries.at(-1)?.opId ?? 0
+  return first > mark.lastOpId ? [] : readSettled(client, key, { first, last })
+}
+
+function settle(pending: readonly UploadEntry[], rejections: readonly Rejection[]): readonly SettledEntry[] {
+  const reasons = new Map(rejections.map((rejection) => [rejection.opId, rejection]))
+  return pending.map((entry) => ({
+    opId: entry.opId,
+    fingerprint: fingerprintOf(entry),
+    rejection: reasons.get(entry.opId),
+  }))
+}
+
+/** What this request settled lies over what earlier ones did. */
+function toResult(
+  { txId }: UploadTransaction,
+  before: readonly SettledEntry[],
+  now: readonly SettledEntry[],
+): TransactionResult {
+  const all = new Map([...before, ...now].map((entry) => [entry.opId, entry]))
+  return {
+    txId,
+    outcome: now.length === 0 ? 'replayed' : 'applied',
+    rejections: [...all.values()].flatMap(({ rejection }) => rejection ?? []),
+  }
+}
+
+function tooEarly(): HeadwaterError {
+  return new HeadwaterError(
+    'upload-postponed',
+    'Cannot apply the upload now: later writes of the same client were applied within the last minutes. Nothing is lost; send it again.',
+  )
 }
 
 async function applyPlain(parts: TransactionParts, entry: UploadEntry): Promise<Rejection | undefined> {

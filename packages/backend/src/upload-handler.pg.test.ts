@@ -455,3 +455,21 @@ test('it mounts on node:http, refuses bodies over the limit and answers the pref
   expect(preflight.status).toBe(204)
   expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization')
 })
+
+test('a device restored from a backup, which counts from an old position, loses no write', async () => {
+  await using backend = await openBackend({ log: () => {} })
+  const { handler, database } = backend
+  const put = (id: string): Entry[] => [{ op: 'PUT', type: 'todos', id, data: { title: id } }]
+  await send(handler, upload(1, put('a')))
+  await send(handler, upload(2, put('b'), put('c')))
+  const restored = upload(1, put('d'))
+
+  const early = await handler(request(restored))
+  await database.sql("UPDATE headwater.uploads SET updated_at = now() - interval '1 hour'")
+  const later = await send(handler, restored)
+  const next = await send(handler, upload(2, put('e'), put('f')))
+
+  expect(early.status).toBe(503)
+  expect([...later.results, ...next.results].map((result) => result.status)).toEqual(Array(3).fill('applied'))
+  expect((await readTodos(database)).map((row) => row['id'])).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+})

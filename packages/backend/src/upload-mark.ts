@@ -10,12 +10,17 @@ import type { Rejection } from './write-rules.ts'
 export type UploadMark = {
   /** Position of the entry settled last: applied or refused. -1 before the first. */
   readonly lastOpId: number
-  /** Fingerprints, by position, of the settled entries that the client may still send again. */
-  readonly recent: Readonly<Record<string, string>>
-  /** What was refused of those. */
-  readonly rejections: readonly Rejection[]
   /** Since the mark was written. */
   readonly ageMs: number
+}
+
+/** An entry that is settled and that the client may still send again. */
+export type SettledEntry = {
+  readonly opId: number
+  /** Of its content. */
+  readonly fingerprint: string
+  /** Undefined: it was applied. */
+  readonly rejection: Rejection | undefined
 }
 
 /** Longer than a request that got stuck on its way can still arrive. */
@@ -32,38 +37,23 @@ export const LATE_REQUEST_MS = 5 * 60_000
  *
  * `'ask-again'`: unknown, and too early to tell.
  */
-export function findPending(mark: UploadMark, entries: readonly UploadEntry[]): readonly UploadEntry[] | 'ask-again' {
+export function findPending(
+  mark: UploadMark,
+  settled: readonly SettledEntry[],
+  entries: readonly UploadEntry[],
+): readonly UploadEntry[] | 'ask-again' {
+  const known = new Map(settled.map(({ opId, fingerprint }) => [opId, fingerprint]))
   const pending: UploadEntry[] = []
   for (const entry of entries) {
-    const known = mark.recent[entry.opId]
+    const remembered = known.get(entry.opId)
     const isAbove = entry.opId > mark.lastOpId
-    if (!isAbove && known === undefined && mark.ageMs < LATE_REQUEST_MS) return 'ask-again'
-    if (isAbove || known !== fingerprint(entry)) pending.push(entry)
+    if (!isAbove && remembered === undefined && mark.ageMs < LATE_REQUEST_MS) return 'ask-again'
+    if (isAbove || remembered !== fingerprintOf(entry)) pending.push(entry)
   }
   return pending
 }
 
-/**
- * The mark after `settled`. What lies before `firstOpId`, the start of the request, is forgotten: that the client
- * went on means that it has the answers.
- */
-export function moveMark(
-  before: UploadMark,
-  settled: readonly UploadEntry[],
-  rejections: readonly Rejection[],
-  firstOpId: number,
-): UploadMark {
-  const positions = new Set(settled.map((entry) => entry.opId))
-  const mayComeAgain = (opId: number) => opId >= firstOpId && !positions.has(opId)
-  const kept = Object.entries(before.recent).filter(([opId]) => mayComeAgain(Number(opId)))
-  return {
-    lastOpId: settled.at(-1)?.opId ?? before.lastOpId,
-    recent: Object.fromEntries([...kept, ...settled.map((entry) => [entry.opId, fingerprint(entry)])]),
-    rejections: [...before.rejections.filter(({ opId }) => mayComeAgain(opId)), ...rejections],
-    ageMs: 0,
-  }
-}
-
-function fingerprint({ op, type, id, data }: UploadEntry): string {
+/** Two entries of one position and one fingerprint are the same. */
+export function fingerprintOf({ op, type, id, data }: UploadEntry): string {
   return crc32(JSON.stringify([op, type, id, data])).toString(16)
 }
