@@ -182,7 +182,7 @@ function appendContract(open: Open): void {
     await using opened = await open()
     const { storage } = opened
     await storage.startGeneration(origin())
-    const keys = Array.from({ length: 2500 }, (_, n) => `77:${n}` as RowKey)
+    const keys = ['77:', ...Array.from({ length: 2500 }, (_, n) => `77:${n}`)] as RowKey[]
     const others = ['7:1', '777:1', '78:1'] as RowKey[]
     await storage.append(
       deltaAt(10, { rowStates: [...keys, ...others].map((row) => ({ row, after: stateIn('a', row) })) }),
@@ -401,6 +401,19 @@ function checkpointContract(open: Open): void {
     )
     expect((await again.readHead())?.checkpoint).toEqual(shown.checkpoint)
     expect(await again.readWriteCheckpoint('ann')).toBe(5n)
+  })
+
+  test('what was stored but not shown before a restart counts as touched when it is shown', async () => {
+    await using opened = await open()
+    await opened.storage.startGeneration(origin())
+    await opened.storage.append(deltaAt(10, { operations: [put('a', '1')] }))
+    await opened.storage.append(deltaAt(20, { operations: [put('a', '2')], show: false }))
+
+    const again = await opened.reopen()
+    const shown = await again.append(deltaAt(30, { operations: [put('b', '3')] }))
+    expect(shown.touchesAll || shown.buckets.has(bucket('a'))).toBe(true)
+    const next = await again.append(deltaAt(40, { operations: [put('b', '4')] }))
+    expect(next).toMatchObject({ touchesAll: false, buckets: new Set([bucket('b')]) })
   })
 
   test('write checkpoints of a key never go down', async () => {

@@ -8,6 +8,8 @@ const ROWS_PER_INSERT = 64
 
 const KEYS_PER_READ = 2_000
 
+export type RowStatePage = { readonly rowsMax: number; readonly except: RowKey | undefined }
+
 export type StoredRowState = { readonly key: RowKey; readonly value: Uint8Array }
 
 /** The table `row_state`. */
@@ -23,7 +25,9 @@ export class RowStateTable {
     this.#insertOne = writer.prepare(insertStatement(1))
     this.#deleteMany = writer.prepare('DELETE FROM row_state WHERE key IN (SELECT value FROM json_each(?))')
     this.#findMany = writer.prepare('SELECT key, value FROM row_state WHERE key IN (SELECT value FROM json_each(?))')
-    this.#readPage = writer.prepare('SELECT key, value FROM row_state WHERE key > ? AND key < ? ORDER BY key LIMIT ?')
+    this.#readPage = writer.prepare(
+      'SELECT key, value FROM row_state WHERE key >= ? AND key < ? AND key IS NOT ? ORDER BY key LIMIT ?',
+    )
     for (const statement of [this.#findMany, this.#readPage]) statement.setReturnArrays(true)
   }
 
@@ -53,9 +57,9 @@ export class RowStateTable {
     }
   }
 
-  /** Rows with `after` < key < `end`, in the order of the UTF-8 bytes of their keys. */
-  *readPage(after: string, end: string, rowsMax: number): Generator<StoredRowState> {
-    for (const row of this.#readPage.iterate(after, end, rowsMax)) yield toStored(row)
+  /** Rows with `from` ≤ key < `end`, but not `except`, in the order of the UTF-8 bytes of their keys. */
+  *readPage(from: string, end: string, page: RowStatePage): Generator<StoredRowState> {
+    for (const row of this.#readPage.iterate(from, end, page.except ?? null, page.rowsMax)) yield toStored(row)
   }
 }
 

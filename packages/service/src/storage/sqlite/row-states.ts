@@ -78,7 +78,7 @@ export class RowStateStore {
   async *readAll(prefix: string): AsyncGenerator<RowStates> {
     const logged = new Set<RowKey>()
     for (const keys of [this.#log.keys(), this.#taken?.keys() ?? []]) {
-      for (const key of keys) if (key.startsWith(prefix) && key !== prefix) logged.add(key)
+      for (const key of keys) if (key.startsWith(prefix)) logged.add(key)
     }
     const loggedKeys = [...logged]
     for (let at = 0; at < loggedKeys.length; at += PAGE_ROWS) {
@@ -91,11 +91,12 @@ export class RowStateStore {
   async *#readTable(prefix: string, except: ReadonlySet<RowKey>): AsyncGenerator<RowStates> {
     // Keys are ordered by their UTF-8 bytes, and no UTF-8 begins with the last code point.
     const end = `${prefix}\u{10ffff}`
-    let after = prefix
+    // The first page begins with the prefix itself: the key of a row may be an empty text.
+    let after: RowKey | undefined
     for (let rows = PAGE_ROWS; rows === PAGE_ROWS;) {
       rows = 0
       const states = new Map<RowKey, RowState>()
-      for (const stored of this.#table.readPage(after, end, PAGE_ROWS)) {
+      for (const stored of this.#table.readPage(after ?? prefix, end, { rowsMax: PAGE_ROWS, except: after })) {
         rows += 1
         after = stored.key
         if (!except.has(stored.key)) this.#addTo(states, this.#findNew(stored.key) ?? stored)

@@ -94,6 +94,8 @@ export class SqliteWriter {
       },
     })
     this.#position = this.#positions.read()
+    // What was stored but not shown before the start is not named any more; it belongs to the next state that is.
+    if (this.#position.headOp > Number(this.#position.shown?.opId ?? 0)) this.#unshown.add([], [], true)
     this.#load()
     this.#packer.wake()
   }
@@ -139,6 +141,8 @@ export class SqliteWriter {
       if (delta.show) onCommit(commit)
       return commit
     } catch (error) {
+      // It may have been stored all the same, when only its end was not reported.
+      this.#unshown.add([], [], true)
       this.#undo()
       throw translateSqliteError(error, 'store replicated changes')
     }
