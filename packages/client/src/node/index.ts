@@ -82,7 +82,15 @@ export type { CrudBatch, CrudTransaction, UploadQueueStats } from '../upload/cru
 export { ArrayComparator, DEFAULT_ROW_COMPARATOR, diffRows } from '../watch/differential.ts'
 export type { RowComparator, RowsDiff } from '../watch/differential.ts'
 export type { SQLOnChangeOptions, WatchOnChangeEvent, WatchOnChangeHandler } from '../watch/on-change.ts'
-export type { DifferentialWatchOptions, Query, StandardWatchOptions } from '../watch/query.ts'
+export type {
+  DifferentialListener,
+  DifferentialWatchedQuery,
+  DifferentialWatchOptions,
+  Query,
+  StandardWatchedQuery,
+  StandardWatchOptions,
+  WatchSettings,
+} from '../watch/query.ts'
 export type { SQLWatchOptions, WatchHandler } from '../watch/watch.ts'
 export type {
   QueryDefinition,

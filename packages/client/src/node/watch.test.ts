@@ -238,3 +238,44 @@ test('a watched query follows its tables through a change of the schema', async 
   await db.execute(`INSERT INTO drafts(id, text) VALUES ('d', 'D')`)
   await vi.waitFor(() => expect(results.at(-1)).toEqual([{ id: 'd', text: 'D' }]))
 })
+
+test('the differential form says what was added, removed, updated and unchanged', async () => {
+  await using opened = await openThrowAway(schema)
+  const { db } = opened
+  await db.execute(`INSERT INTO lists(id, name) VALUES ('a', 'A'), ('b', 'B'), ('c', 'C')`)
+  const query = db
+    .query<{ id: string; name: string }>({ sql: 'SELECT * FROM lists ORDER BY name' })
+    .differentialWatch({ throttleMs: 0 })
+  await vi.waitUntil(() => !query.state.isLoading)
+  const diffs: object[] = []
+  query.registerListener({
+    onDiff: ({ added, removed, updated, unchanged }) => void diffs.push({ added, removed, updated, unchanged }),
+  })
+  await db.writeTransaction(async (transaction) => {
+    await transaction.execute(`DELETE FROM lists WHERE id = 'a'`)
+    await transaction.execute(`UPDATE lists SET name = 'Z' WHERE id = 'b'`)
+    await transaction.execute(`INSERT INTO lists(id, name) VALUES ('d', 'D')`)
+  })
+  await vi.waitUntil(() => diffs.length === 1)
+  expect(diffs).toEqual([
+    {
+      added: [{ id: 'd', name: 'D' }],
+      removed: [{ id: 'a', name: 'A' }],
+      updated: [{ current: { id: 'b', name: 'Z' }, previous: { id: 'b', name: 'B' } }],
+      unchanged: [{ id: 'c', name: 'C' }],
+    },
+  ])
+})
+
+test('settings of a watched query can change; what ran before is dropped', async () => {
+  await using opened = await openThrowAway(schema)
+  const { db } = opened
+  await db.execute(`INSERT INTO lists(id, name) VALUES ('a', 'A'), ('b', 'B')`)
+  const query = db.query<{ id: string }>({ sql: 'SELECT id FROM lists', parameters: [] }).watch({ throttleMs: 0 })
+  const seen: unknown[] = []
+  query.registerListener({ onData: (data) => void seen.push(data) })
+  query.updateSettings({ query: { sql: 'SELECT id FROM lists WHERE name = ?', parameters: ['B'] } })
+  expect(query.state).toMatchObject({ isLoading: true, isFetching: true })
+  await vi.waitUntil(() => !query.state.isLoading)
+  expect(seen).toEqual([[{ id: 'b' }]])
+})

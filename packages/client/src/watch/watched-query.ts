@@ -32,20 +32,25 @@ export type WatchedQueryOptions<Data> = {
 export interface WatchedQuery<Data> {
   readonly state: WatchedQueryState<Data>
   readonly closed: boolean
-  registerListener(listener: WatchedQueryListener<Data>): () => void
+  readonly registerListener: (listener: WatchedQueryListener<Data>) => () => void
   close(): Promise<void>
 }
 
-/** A query that keeps running. `next` makes the new data of a result; returning the same reference means "unchanged". */
+/** What to run, and when. */
+export type WatchPlan<Data> = {
+  readonly options: WatchedQueryOptions<Data>
+  readonly resolveTables: () => Promise<readonly string[]>
+  readonly run: () => Promise<Data>
+}
+
 export type WatchedQueryParts<Data> = {
   readonly changes: ChangeFeed
   readonly logger: Logger
   readonly now: () => Date
-  readonly resolveTables: () => Promise<readonly string[]>
-  readonly run: () => Promise<Data>
+  readonly plan: WatchPlan<Data>
+  /** Makes the new data of a result; returning `previous` means "unchanged". */
   readonly next: (previous: Data, result: Data) => Data
   readonly initial: Data
-  readonly options: WatchedQueryOptions<Data>
   readonly onClosed: () => void
 }
 
@@ -55,14 +60,16 @@ export type QueryDefinition<Row> = {
   readonly mapper?: (row: SqliteRecord) => Row
 }
 
-export function watchQuery<Data>(parts: WatchedQueryParts<Data>): WatchedQuery<Data> {
-  const { options } = parts
-  const reportFetching = options.reportFetching ?? true
+/** A query that keeps running, and that can be replaced by another: results of the one before are dropped then. */
+export function watchQuery<Data>(
+  parts: WatchedQueryParts<Data>,
+): WatchedQuery<Data> & { readonly replace: (plan: WatchPlan<Data>) => void } {
   const listeners = new Listeners<WatchedQueryListener<Data>>()
-  const stopped = new AbortController()
+  let closed = false
+  let running = new AbortController()
   let state: WatchedQueryState<Data> = {
     isLoading: true,
-    isFetching: reportFetching,
+    isFetching: false,
     error: null,
     lastUpdated: null,
     data: parts.initial,
@@ -72,47 +79,55 @@ export function watchQuery<Data>(parts: WatchedQueryParts<Data>): WatchedQuery<D
     state = { ...state, ...patch }
     listeners.each((listener) => listener.onStateChange?.(state))
   }
-  const run = async () => {
-    if (reportFetching && !state.isFetching) setState({ isFetching: true })
-    try {
-      const result = await parts.run()
-      if (stopped.signal.aborted) return
-      const data = parts.next(state.data, result)
-      const changed = data !== state.data || state.isLoading
-      if (changed || state.isFetching || state.error !== null) {
-        setState({ isLoading: false, isFetching: false, error: null, lastUpdated: parts.now(), data })
-      }
-      if (changed) listeners.each((listener) => listener.onData?.(data))
-    } catch (error) {
-      fail(error)
+  const run = async ({ run, options }: WatchPlan<Data>, signal: AbortSignal) => {
+    if ((options.reportFetching ?? true) && !state.isFetching) setState({ isFetching: true })
+    const result = await run()
+    if (signal.aborted) return
+    const data = parts.next(state.data, result)
+    const changed = data !== state.data || state.isLoading
+    if (changed || state.isFetching || state.error !== null) {
+      setState({ isLoading: false, isFetching: false, error: null, lastUpdated: parts.now(), data })
     }
+    if (changed) listeners.each((listener) => listener.onData?.(data))
   }
-  const fail = (thrown: unknown) => {
-    if (stopped.signal.aborted) return
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const fail = (error: Error, signal: AbortSignal) => {
+    if (signal.aborted) return
     setState({ isLoading: false, isFetching: false, error })
     listeners.each((listener) => listener.onError?.(error))
   }
-  rerunOnChange(parts, {
-    tables: options.triggerOnTables,
-    resolveTables: parts.resolveTables,
-    throttleMs: options.throttleMs,
-    signal: stopped.signal,
-    run,
-    fail,
-  })
+  const begin = (plan: WatchPlan<Data>) => {
+    running = new AbortController()
+    const { signal } = running
+    const { options, resolveTables } = plan
+    setState({ isLoading: true, isFetching: options.reportFetching ?? true })
+    rerunOnChange(parts, {
+      tables: options.triggerOnTables,
+      resolveTables,
+      throttleMs: options.throttleMs,
+      signal,
+      run: () => run(plan, signal),
+      fail: (error) => fail(error, signal),
+    })
+  }
+  begin(parts.plan)
 
   return {
     get state() {
       return state
     },
     get closed() {
-      return stopped.signal.aborted
+      return closed
     },
     registerListener: listeners.add,
+    replace: (plan) => {
+      if (closed) return
+      running.abort()
+      begin(plan)
+    },
     close: () => {
-      if (!stopped.signal.aborted) {
-        stopped.abort()
+      if (!closed) {
+        closed = true
+        running.abort()
         parts.onClosed()
         listeners.each((listener) => listener.closed?.())
       }
