@@ -3,8 +3,8 @@ import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
 import type { TableOptions } from '../schema/table.ts'
-import type { ThrowAway } from './throw-away-database.ts'
-import { openThrowAway } from './throw-away-database.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
+import { openThrowAway } from './throw-away-database.test-parts.ts'
 
 const columns = { name: column.text, rank: column.integer, weight: column.real }
 

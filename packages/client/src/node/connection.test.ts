@@ -1,9 +1,9 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
-import { bucketEntry, checkpointLine, completeLine, dataLine, put } from '../sync/scripted-service.ts'
-import { openThrowAway } from './throw-away-database.ts'
+import { bucketEntry, checkpointLine, completeLine, dataLine, put } from '../sync/scripted-service.test-parts.ts'
+import { eventually, openThrowAway, until } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({ lists: new Table({ name: column.text }) })
 
@@ -118,7 +118,7 @@ describe('credentials', () => {
     first.send({ token_expires_in: 30 })
     const second = await opened.service.stream(1)
     expect(second.headers.get('authorization')).toBe('Token t2')
-    await vi.waitUntil(() => first.closedByClient)
+    await until(() => first.closedByClient)
     expect(shown).not.toContain(false)
     second.send({ token_expires_in: 0 })
     expect((await opened.service.stream(2)).headers.get('authorization')).toBe('Token t3')
@@ -136,7 +136,7 @@ describe('credentials', () => {
     const stream = await opened.service.stream(0)
     offline = true
     stream.send({ token_expires_in: 20 })
-    await vi.waitUntil(() => opened.logs.some(({ message }) => message.includes('new credentials ahead of time')))
+    await until(() => opened.logs.some(({ message }) => message.includes('new credentials ahead of time')))
     stream.send(checkpointLine(0, []), completeLine(0))
     await opened.db.waitForFirstSync()
     expect(opened.service.streams).toHaveLength(1)
@@ -207,7 +207,7 @@ describe('streams', () => {
     await db.syncStream('kept', { id: '1' }).subscribe()
     expect(await count()).toBe(1)
     handles[1]?.unsubscribe()
-    await vi.waitFor(async () => expect(await count()).toBe(0))
+    await eventually(async () => expect(await count()).toBe(0))
     await using reopened = await opened.reopen()
     void reopened.connect()
     expect(subscriptionsOf((await reopened.service.stream(0)).request)).toEqual([wanted('kept', '1')])

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
-import { schema } from './killed-process-entry.ts'
-import { openThrowAway } from './throw-away-database.ts'
+import { schema } from './killed-process.test-parts.ts'
+import { openThrowAway } from './throw-away-database.test-parts.ts'
 
-const ENTRY = join(import.meta.dirname, 'killed-process-entry.ts')
+const ENTRY = join(import.meta.dirname, 'killed-process.test-parts.ts')
 
 /** Starts the app, and kills it after `writes` commits of its own. Returns the last one it spoke of. */
 async function runUntilKilled(directory: string, writes: number): Promise<number> {

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
-import { bucketEntry, checkpointLine, completeLine, dataLine, put } from '../sync/scripted-service.ts'
-import { openThrowAway } from './throw-away-database.ts'
-import type { ThrowAway } from './throw-away-database.ts'
+import { bucketEntry, checkpointLine, completeLine, dataLine, put } from '../sync/scripted-service.test-parts.ts'
+import { openThrowAway } from './throw-away-database.test-parts.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const rows = [
   put(1, 'lists', 'a', { name: 'A', rank: '7', color: 'red' }),

@@ -3,7 +3,7 @@ import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
 import { HeadwaterDatabase } from './index.ts'
-import { openThrowAway } from './throw-away-database.ts'
+import { openThrowAway } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({ items: new Table({ name: column.text, n: column.integer, weight: column.real }) })
 

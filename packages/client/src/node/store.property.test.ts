@@ -11,8 +11,8 @@ import { SqlDatabase } from '../sqlite/sql-database.ts'
 import { prepareLayout } from '../store/layout.ts'
 import { SyncStore } from '../store/sync-store.ts'
 import { createNodeDriver } from './node-driver.ts'
-import { dataLine, put, remove, sumOf } from '../sync/scripted-service.ts'
-import type { WireOperation } from '../sync/scripted-service.ts'
+import { dataLine, put, remove, sumOf } from '../sync/scripted-service.test-parts.ts'
+import type { WireOperation } from '../sync/scripted-service.test-parts.ts'
 
 const schema = new Schema({ a: new Table({ v: column.integer }), b: new Table({ v: column.integer }) })
 
@@ -75,7 +75,7 @@ test('after every completed checkpoint the tables show the newest operation of e
     }),
     { numRuns: 200 },
   )
-})
+}, 60_000)
 
 /** One round of a stream, possibly cut off. Returns whether it came to the end. */
 async function sync(store: SyncStore, service: Service, how: Extract<Happening, { kind: 'sync' }>): Promise<boolean> {

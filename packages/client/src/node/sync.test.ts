@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
@@ -11,10 +11,10 @@ import {
   partialLine,
   put,
   remove,
-} from '../sync/scripted-service.ts'
-import type { ScriptedStream, WireOperation } from '../sync/scripted-service.ts'
-import { openThrowAway } from './throw-away-database.ts'
-import type { ThrowAway } from './throw-away-database.ts'
+} from '../sync/scripted-service.test-parts.ts'
+import type { ScriptedStream, WireOperation } from '../sync/scripted-service.test-parts.ts'
+import { eventually, openThrowAway, until } from './throw-away-database.test-parts.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({
   lists: new Table({ name: column.text }),
@@ -35,7 +35,7 @@ function names({ db }: ThrowAway): Promise<string[]> {
 
 /** Resolves when the checkpoint has been completed, shown or not. */
 async function settled({ db }: ThrowAway, lastOpId: number): Promise<void> {
-  await vi.waitUntil(async () => {
+  await until(async () => {
     const { op } = await db.get<{ op: number }>('SELECT checkpoint_op AS op FROM ps_control')
     return op >= lastOpId && !db.currentStatus.downloading
   })
@@ -243,7 +243,7 @@ describe('a download', () => {
     const more = [put(3, 'lists', 'a', { name: 'A' }), put(4, 'todos', 't', { title: 'T2' })]
     stream.send(diffLine(4, [bucketEntry('b', [...first, ...more])]), dataLine('b', more), completeLine(4))
     await settled(opened, 4)
-    await vi.waitUntil(() => changed.size > 0)
+    await until(() => changed.size > 0)
     stop()
     expect([...changed]).toEqual(['todos'])
   })
@@ -345,10 +345,10 @@ describe('local writes and downloads', () => {
     })
     expect(await names(opened)).toEqual(['A2', 'C'])
     await opened.db.waitForStatus((status) => !status.uploading)
-    await vi.waitUntil(() => opened.service.writeCheckpointRequests.length === 1)
+    await until(() => opened.service.writeCheckpointRequests.length === 1)
     stream.send(diffLine(3, [], { write_checkpoint: '1' }), completeLine(3))
     await settled(opened, 3)
-    await vi.waitFor(async () => expect(await names(opened)).toEqual(['A', 'B']))
+    await eventually(async () => expect(await names(opened)).toEqual(['A', 'B']))
   })
 
   test('a held checkpoint is shown when the uploads end, without another line', async () => {

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
-import type { ScriptedStream } from '../sync/scripted-service.ts'
-import { openThrowAway } from './throw-away-database.ts'
-import type { ThrowAway } from './throw-away-database.ts'
+import type { ScriptedStream } from '../sync/scripted-service.test-parts.ts'
+import { openThrowAway, until } from './throw-away-database.test-parts.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const text = column.text
 const schema = new Schema({
@@ -46,7 +46,7 @@ const bucketsOf = (request: string | Record<string, unknown> | undefined): unkno
 }
 
 async function settled({ db }: ThrowAway, lastOpId: number): Promise<void> {
-  await vi.waitUntil(async () => {
+  await until(async () => {
     const { op } = await db.get<{ op: number }>('SELECT checkpoint_op AS op FROM ps_control')
     return op === lastOpId && !db.currentStatus.downloading
   })
@@ -87,7 +87,7 @@ test('a client from its first sync over updates and a reconnect to an upload of 
   ])
 
   await db.execute(`UPDATE todos SET title = 'Slides v2' WHERE id = 'T7'`)
-  await vi.waitUntil(() => service.writeCheckpointRequests.length === 1)
+  await until(() => service.writeCheckpointRequests.length === 1)
   const upload = recorded('an upload comes back with its write checkpoint').lines
   again.send(...upload.slice(0, 3))
   await settled(opened, 22)

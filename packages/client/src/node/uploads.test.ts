@@ -1,11 +1,11 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
 import { createUploader } from '../upload/backend-uploader.ts'
 import type { RejectedTransaction } from '../upload/backend-uploader.ts'
-import { openThrowAway } from './throw-away-database.ts'
-import type { ThrowAway } from './throw-away-database.ts'
+import { eventually, openThrowAway, until } from './throw-away-database.test-parts.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({
   items: new Table({ n: column.integer }),
@@ -83,7 +83,7 @@ describe('uploading', () => {
   test('sends what was written before, then asks for one write checkpoint', async () => {
     await using opened = await openWithWrites(3)
     void opened.connect()
-    await vi.waitFor(async () => expect(await target(opened)).toBe(1))
+    await eventually(async () => expect(await target(opened)).toBe(1))
     expect(opened.service.writeCheckpointRequests).toEqual([await opened.db.getClientId()])
     expect(await opened.db.getUploadQueueStats()).toMatchObject({ count: 0 })
   })
@@ -104,7 +104,7 @@ describe('uploading', () => {
     )
     await opened.db.waitForStatus((status) => status.uploadError?.message === 'backend is down')
     expect(await opened.db.getUploadQueueStats()).toMatchObject({ count: 2 })
-    await vi.waitFor(async () => expect(await target(opened)).toBe(9))
+    await eventually(async () => expect(await target(opened)).toBe(9))
     await opened.db.waitForStatus((status) => status.uploadError === undefined && !status.uploading)
     expect(attempts).toBe(4)
   })
@@ -125,7 +125,7 @@ describe('uploading', () => {
       await opened.db.execute(`INSERT INTO items(id) VALUES ('meanwhile')`)
     }
     void opened.connect()
-    await vi.waitFor(async () => expect(await target(opened)).toBe(2))
+    await eventually(async () => expect(await target(opened)).toBe(2))
     expect(opened.service.writeCheckpointRequests).toHaveLength(2)
   })
 
@@ -133,7 +133,7 @@ describe('uploading', () => {
     await using opened = await openThrowAway(schema)
     await opened.db.execute(`INSERT INTO events(id, what) VALUES ('e', 'seen')`)
     void opened.connect()
-    await vi.waitFor(async () => expect((await opened.db.getUploadQueueStats()).count).toBe(0))
+    await eventually(async () => expect((await opened.db.getUploadQueueStats()).count).toBe(0))
     expect(await target(opened)).toBeNull()
     expect(opened.service.writeCheckpointRequests).toEqual([])
   })
@@ -145,7 +145,7 @@ describe('uploading', () => {
     await opened.db.disconnect()
     await opened.db.execute(`INSERT INTO items(id) VALUES ('a')`)
     await opened.connect({ retryDelayMs: 60_000 }, { uploadData: () => Promise.resolve(void (uploads += 100)) })
-    await vi.waitUntil(() => uploads > 0)
+    await until(() => uploads > 0)
     expect(uploads).toBe(100)
   })
 

@@ -1,9 +1,9 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
-import { openThrowAway } from './throw-away-database.ts'
-import type { ThrowAway } from './throw-away-database.ts'
+import { eventually, openThrowAway, until } from './throw-away-database.test-parts.ts'
+import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({
   lists: new Table({ name: column.text }, { indexes: { by_name: ['name'] } }),
@@ -17,7 +17,7 @@ async function changesOf({ db }: ThrowAway, write: () => Promise<unknown>): Prom
   const stop = db.onChange({ onChange: (event) => void changed.push(...event.changedTables) }, { throttleMs: 0 })
   await write()
   await db.execute(`INSERT INTO ps_kv(key, value) VALUES (uuid(), 1)`)
-  await vi.waitUntil(() => changed.includes('ps_kv'))
+  await until(() => changed.includes('ps_kv'))
   stop()
   return changed.filter((table) => !table.startsWith('ps_'))
 }
@@ -66,7 +66,7 @@ describe('changes', () => {
     const told: string[] = []
     opened.db.onChange({ onChange: (event) => void told.push(...event.changedTables) }, { tables: ['ps_crud'] })
     await opened.db.execute(`INSERT INTO events(id) VALUES ('a')`)
-    await vi.waitUntil(() => told.includes('ps_crud'))
+    await until(() => told.includes('ps_crud'))
   })
 
   test.each(['todos', 'ps_data__todos', 'ps_data_local__todos'])('are filtered by the spelling %s', async (name) => {
@@ -78,7 +78,7 @@ describe('changes', () => {
     )
     await opened.db.execute(`INSERT INTO lists(id) VALUES ('a')`)
     await opened.db.execute(`INSERT INTO todos(id) VALUES ('a')`)
-    await vi.waitUntil(() => told.length > 0)
+    await until(() => told.length > 0)
     expect(told).toEqual([['todos']])
   })
 
@@ -97,7 +97,7 @@ describe('changes', () => {
     }
     opened.db.onChange({ onChange }, { tables: ['lists'], throttleMs: 20 })
     for (let n = 0; n < 50; n += 1) await opened.db.execute('INSERT INTO lists(id) VALUES (?)', [`l${n}`])
-    await vi.waitUntil(() => lastSeen === 50)
+    await until(() => lastSeen === 50)
     expect(most).toBe(1)
     expect(calls).toBeLessThan(25)
   })
@@ -141,10 +141,10 @@ describe('a watched query', () => {
       },
       { throttleMs: 0 },
     )
-    await vi.waitUntil(() => counts.length === 1)
+    await until(() => counts.length === 1)
     await db.execute(`INSERT INTO todos(id) VALUES ('a')`)
     await db.execute(`INSERT INTO lists(id) VALUES ('a')`)
-    await vi.waitUntil(() => counts.at(-1) === 1)
+    await until(() => counts.at(-1) === 1)
     stop()
     expect(counts).toEqual([0, 1])
   })
@@ -160,11 +160,11 @@ describe('a watched query', () => {
       { onResult: ({ array }) => void results.push(array), onError: ({ message }) => void errors.push(message) },
       { throttleMs: 0 },
     )
-    await vi.waitUntil(() => results.length === 1)
+    await until(() => results.length === 1)
     await db.execute(`INSERT INTO lists(id, name) VALUES ('a', 'not json')`)
-    await vi.waitUntil(() => errors.length === 1)
+    await until(() => errors.length === 1)
     await db.execute(`UPDATE lists SET name = '[1]'`)
-    await vi.waitUntil(() => results.length === 2)
+    await until(() => results.length === 2)
     expect(results[1]).toEqual([{ x: '[1]' }])
   })
 
@@ -181,9 +181,9 @@ describe('a watched query', () => {
     const { db } = opened
     const query = db.query({ sql: 'SELECT id FROM lists ORDER BY id' }).watch({ throttleMs: 0 })
     expect(query.state).toMatchObject({ isLoading: true, data: [] })
-    await vi.waitUntil(() => !query.state.isLoading)
+    await until(() => !query.state.isLoading)
     await db.execute(`INSERT INTO lists(id) VALUES ('a')`)
-    await vi.waitUntil(() => query.state.data.length === 1)
+    await until(() => query.state.data.length === 1)
     expect(query.state).toMatchObject({ isLoading: false, error: null, data: [{ id: 'a' }] })
     await query.close()
     expect(query.closed).toBe(true)
@@ -198,15 +198,15 @@ describe('a watched query', () => {
     })
     let told = 0
     query.registerListener({ onData: () => void (told += 1) })
-    await vi.waitUntil(() => query.state.data.length === 2)
+    await until(() => query.state.data.length === 2)
     const [a, b] = query.state.data
     await db.execute(`UPDATE lists SET name = 'B2' WHERE id = 'b'`)
-    await vi.waitUntil(() => query.state.data[1] !== b)
+    await until(() => query.state.data[1] !== b)
     expect(query.state.data[0]).toBe(a)
     const before = query.state.data
     await db.execute(`UPDATE lists SET name = 'B2' WHERE id = 'b'`)
     await db.execute(`INSERT INTO lists(id, name) VALUES ('c', 'C')`)
-    await vi.waitUntil(() => query.state.data.length === 3)
+    await until(() => query.state.data.length === 3)
     expect(query.state.data.slice(0, 2)).toEqual(before)
     expect(query.state.data[1]).toBe(before[1])
     expect(told).toBe(3)
@@ -225,7 +225,7 @@ test('a watched query follows its tables through a change of the schema', async 
     { throttleMs: 0 },
   )
   const query = db.query({ sql: 'SELECT * FROM lists' }).watch({ throttleMs: 0 })
-  await vi.waitUntil(() => errors.length === 1 && !query.state.isLoading)
+  await until(() => errors.length === 1 && !query.state.isLoading)
   await db.execute(`INSERT INTO lists(id, name) VALUES ('a', 'A')`)
   await db.updateSchema(
     new Schema({
@@ -233,10 +233,10 @@ test('a watched query follows its tables through a change of the schema', async 
       drafts: new Table({ text: column.text }),
     }),
   )
-  await vi.waitUntil(() => results.length === 1)
-  await vi.waitFor(() => expect(query.state.data).toEqual([{ id: 'a', name: 'A', rank: null }]))
+  await until(() => results.length === 1)
+  await eventually(() => expect(query.state.data).toEqual([{ id: 'a', name: 'A', rank: null }]))
   await db.execute(`INSERT INTO drafts(id, text) VALUES ('d', 'D')`)
-  await vi.waitFor(() => expect(results.at(-1)).toEqual([{ id: 'd', text: 'D' }]))
+  await eventually(() => expect(results.at(-1)).toEqual([{ id: 'd', text: 'D' }]))
 })
 
 test('the differential form says what was added, removed, updated and unchanged', async () => {
@@ -246,7 +246,7 @@ test('the differential form says what was added, removed, updated and unchanged'
   const query = db
     .query<{ id: string; name: string }>({ sql: 'SELECT * FROM lists ORDER BY name' })
     .differentialWatch({ throttleMs: 0 })
-  await vi.waitUntil(() => !query.state.isLoading)
+  await until(() => !query.state.isLoading)
   const diffs: object[] = []
   query.registerListener({
     onDiff: ({ added, removed, updated, unchanged }) => void diffs.push({ added, removed, updated, unchanged }),
@@ -256,7 +256,7 @@ test('the differential form says what was added, removed, updated and unchanged'
     await transaction.execute(`UPDATE lists SET name = 'Z' WHERE id = 'b'`)
     await transaction.execute(`INSERT INTO lists(id, name) VALUES ('d', 'D')`)
   })
-  await vi.waitUntil(() => diffs.length === 1)
+  await until(() => diffs.length === 1)
   expect(diffs).toEqual([
     {
       added: [{ id: 'd', name: 'D' }],
@@ -276,6 +276,6 @@ test('settings of a watched query can change; what ran before is dropped', async
   query.registerListener({ onData: (data) => void seen.push(data) })
   query.updateSettings({ query: { sql: 'SELECT id FROM lists WHERE name = ?', parameters: ['B'] } })
   expect(query.state).toMatchObject({ isLoading: true, isFetching: true })
-  await vi.waitUntil(() => !query.state.isLoading)
+  await until(() => !query.state.isLoading)
   expect(seen).toEqual([[{ id: 'b' }]])
 })

@@ -10,7 +10,7 @@ import {
   put,
   remove,
   ScriptedService,
-} from '../sync/scripted-service.ts'
+} from '../sync/scripted-service.test-parts.ts'
 import { HeadwaterDatabase } from './index.ts'
 
 /** The app that gets killed: downloads round after round and writes of its own, and says what is committed. */

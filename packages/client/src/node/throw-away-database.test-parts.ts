@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { vi } from 'vitest'
 import type { BackendConnector, SyncOptions } from '../connector.ts'
 import type { LogRecord } from '../logger.ts'
 import type { Schema } from '../schema/schema.ts'
-import { ScriptedService } from '../sync/scripted-service.ts'
+import { ScriptedService } from '../sync/scripted-service.test-parts.ts'
 import { HeadwaterDatabase } from './index.ts'
 
 /** A database for one test: real SQLite in a directory that goes with it, and a service that speaks by hand. */
@@ -56,4 +57,16 @@ export async function openThrowAway(schema: Schema, directory?: string): Promise
       rmSync(path, { recursive: true, force: true })
     },
   }
+}
+
+/** Patient enough for a machine with other things to do. */
+const PATIENCE = { timeout: 10_000, interval: 5 }
+
+export function until(condition: () => boolean | Promise<boolean>): Promise<unknown> {
+  return vi.waitUntil(condition, PATIENCE)
+}
+
+/** Repeats an assertion until it holds. */
+export function eventually(assertion: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(assertion, PATIENCE)
 }
