@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { HeadwaterError } from '@headwater/protocol'
-import { migrate } from './schema.ts'
+import { migrate, PAGE_BYTES } from './schema.ts'
 
 /** Pages of the writer held in memory. Row states are read and written at random, and gain most. */
 const WRITER_CACHE_KIB = 65_536
@@ -27,7 +27,7 @@ export function openConnections(path: string): Connections {
   const writer = new DatabaseSync(path)
   try {
     writer.exec(`
-      PRAGMA page_size = 8192;
+      PRAGMA page_size = ${PAGE_BYTES};
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -${WRITER_CACHE_KIB};

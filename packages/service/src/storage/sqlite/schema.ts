@@ -1,6 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { HeadwaterError } from '@headwater/protocol'
 
+export const PAGE_BYTES = 8192
+
 /**
  * The stored format, as steps forward; a database has done the first `user_version` of them.
  *
@@ -8,7 +10,7 @@ import { HeadwaterError } from '@headwater/protocol'
  */
 const MIGRATIONS: readonly string[] = [
   `
-  -- What the present data was replicated from. One row; absent before the first generation.
+  -- What the data was replicated from. One row; none in the empty storage before the first generation.
   CREATE TABLE generation (
     number INTEGER PRIMARY KEY,
     system_id TEXT NOT NULL,
@@ -22,7 +24,7 @@ const MIGRATIONS: readonly string[] = [
     id INTEGER PRIMARY KEY CHECK (id = 1),
     -- Log position up to which whole transactions are stored, as a signed 64-bit integer; NULL before the first.
     resume INTEGER,
-    -- Last op id given out. Never goes back, not even in a new generation.
+    -- Last op id given out. Never goes back: a new generation goes on from it.
     head_op INTEGER NOT NULL,
     -- Operations stored in this generation.
     operation_count INTEGER NOT NULL,
@@ -97,7 +99,7 @@ const MIGRATIONS: readonly string[] = [
   );
 
   -- Write checkpoints by client: the one that clients may see, and one that waits for the next state to be shown.
-  -- Kept over generations, so that no client waits for a number that is forgotten.
+  -- Taken over by the next generation, so that no client waits for a number that is forgotten.
   CREATE TABLE write_checkpoint (key TEXT PRIMARY KEY, shown INTEGER, pending INTEGER) WITHOUT ROWID;
   CREATE INDEX write_checkpoint_pending ON write_checkpoint (key) WHERE pending IS NOT NULL;
   `,
@@ -121,18 +123,3 @@ export function migrate(database: DatabaseSync): void {
     database.exec(`BEGIN IMMEDIATE; ${script}; PRAGMA user_version = ${number + 1}; COMMIT`)
   }
 }
-
-/** Everything that was replicated; write checkpoints and the op id counter stay. */
-export const FORGET_REPLICATED = `
-  DELETE FROM generation;
-  DELETE FROM bucket;
-  DELETE FROM object_type;
-  DELETE FROM tail;
-  DELETE FROM chunk;
-  DELETE FROM row_state;
-  DELETE FROM row_state_log;
-  DELETE FROM lookup;
-  DELETE FROM copy_progress;
-  DELETE FROM row_error;
-  UPDATE position SET resume = NULL, operation_count = 0, shown_op = NULL, shown_lsn = NULL;
-`

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -108,10 +108,59 @@ test('on a full disk an append fails as a whole, reads go on, and work resumes w
   await storage[Symbol.asyncDispose]()
 })
 
+test('on a full disk no new generation begins, and the old one stays as it was', async () => {
+  await using disk = await smallDisk(6)
+  const storage = await openSqliteStorage({ path: disk.path, log })
+  const first = await storage.startGeneration(origin())
+  await storage.append(deltaAt(1, { operations: [put('a', '1')] }))
+  const filler = join(disk.path, 'filler')
+  await expect(writeFile(filler, new Uint8Array(8_388_608))).rejects.toMatchObject({ code: 'ENOSPC' })
+
+  await expect(storage.startGeneration(origin())).rejects.toMatchObject({ code: 'storage-full' })
+  expect((await storage.readResume())?.generation).toBe(first)
+  expect((await storage.readSums([bucket('a')], opId(10)))[0]?.count).toBe(1)
+
+  await rm(filler)
+  await storage.append(deltaAt(2, { operations: [put('a', '2')] }))
+  expect(await storage.startGeneration(origin())).toBe(first + 1)
+  await storage[Symbol.asyncDispose]()
+})
+
+test('a new generation gives the space of the old one back', async () => {
+  await using directory = await temporaryDirectory()
+  const storage = await openSqliteStorage({ path: directory.path, log })
+  await storage.startGeneration(origin())
+  const files = (await readdir(directory.path)).filter((name) => name.startsWith('generation-'))
+  await storage.startGeneration(origin())
+  const next = await readdir(directory.path)
+  expect(next).toContain('generation-2.sqlite')
+  expect(next.filter((name) => files.includes(name))).toEqual([])
+  await storage[Symbol.asyncDispose]()
+})
+
+test('the start of a generation that was interrupted leaves the old one in use, or the new one', async () => {
+  await using directory = await temporaryDirectory()
+  const storage = await openSqliteStorage({ path: directory.path, log })
+  await storage.startGeneration(origin())
+  await storage.append(deltaAt(1, { operations: [put('a', '1')] }))
+  await storage[Symbol.asyncDispose]()
+  const file = (name: string): string => join(directory.path, name)
+  await writeFile(file('generation-unfinished.sqlite'), 'half of it')
+  await writeFile(file('generation-unfinished.sqlite-journal'), 'of a half')
+  await writeFile(file('generation-0.sqlite'), 'the one before')
+
+  const again = await openSqliteStorage({ path: directory.path, log })
+  expect((await again.readResume())?.generation).toBe(1)
+  expect((await again.readSums([bucket('a')], opId(10)))[0]?.count).toBe(1)
+  await again[Symbol.asyncDispose]()
+  const left = (await readdir(directory.path)).filter((name) => name.startsWith('generation-'))
+  expect(left).toEqual(['generation-1.sqlite'])
+})
+
 test('a database of a newer version is refused', async () => {
   await using directory = await temporaryDirectory()
   const { DatabaseSync } = await import('node:sqlite')
-  const database = new DatabaseSync(join(directory.path, 'storage.sqlite'))
+  const database = new DatabaseSync(join(directory.path, 'generation-0.sqlite'))
   database.exec('PRAGMA user_version = 999')
   database.close()
   await expect(openSqliteStorage({ path: directory.path, log })).rejects.toMatchObject({ code: 'storage-failed' })
@@ -120,7 +169,7 @@ test('a database of a newer version is refused', async () => {
 test('a file that is no database is refused with what SQLite says', async () => {
   await using directory = await temporaryDirectory()
   await writeFile(
-    join(directory.path, 'storage.sqlite'),
+    join(directory.path, 'generation-0.sqlite'),
     'not a database at all, but long enough to be looked at '.repeat(20),
   )
   await expect(openSqliteStorage({ path: directory.path, log })).rejects.toMatchObject({ code: 'storage-failed' })

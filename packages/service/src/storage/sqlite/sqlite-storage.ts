@@ -1,14 +1,14 @@
 import { mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import type { BucketName } from '@headwater/protocol'
 import type { LookupKey } from '@headwater/sync-config'
 import type { Lsn } from '../../postgres/lsn.ts'
-import type { BucketStorage } from '../storage.ts'
+import type { BucketStorage, Commit, GenerationOrigin, StorageFigures } from '../storage.ts'
 import { BucketReader } from './bucket-reader.ts'
 import { PackedBuckets } from './bucket-table.ts'
 import { ChunkReader } from './chunk-table.ts'
 import { CommitWatch } from './commit-watch.ts'
 import { closeConnections, openConnections, translateSqliteError } from './connection.ts'
+import { createGeneration, findGeneration, generationPath, removeGeneration } from './generation-file.ts'
 import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
@@ -32,27 +32,85 @@ export async function openSqliteStorage({ path, log }: SqliteStorageOptions): Pr
   mkdirSync(path, { recursive: true })
   const lock = lockDirectory(path)
   try {
-    return open(join(path, 'storage.sqlite'), lock, log)
+    return openLocked(path, lock, log)
   } catch (error) {
     lock[Symbol.dispose]()
     throw translateSqliteError(error, `open the storage in ${path}`)
   }
 }
 
-function open(file: string, lock: Disposable, log: StorageLog): BucketStorage {
-  const connections = openConnections(file)
-  const { reader } = connections
+function openLocked(directory: string, lock: Disposable, log: StorageLog): BucketStorage {
   const watch = new CommitWatch()
+  const openFile = (number: number): GenerationStorage =>
+    openGeneration(generationPath(directory, number), log, (commit) => watch.publish(commit))
+  let current = openFile(findGeneration(directory))
+
+  const startGeneration = (origin: GenerationOrigin): number => {
+    const previous = current
+    previous.writer.rollback()
+    const previousNumber = previous.writer.readFigures().generation
+    const number = previousNumber + 1
+    try {
+      createGeneration(directory, { number, origin }, previous.path)
+      current = openFile(number)
+    } catch (error) {
+      removeGeneration(directory, number)
+      throw translateSqliteError(error, 'start a new generation')
+    }
+    previous.discard()
+    removeGeneration(directory, previousNumber)
+    watch.publish(current.writer.wholeChange())
+    return number
+  }
+
+  return {
+    readResume: async () => current.writer.readResume(),
+    readRowStates: async (keys) => current.writer.rowStates.read(keys),
+    readRowStatesOf: (prefix) => current.writer.rowStates.readAll(prefix),
+    append: async (delta) => current.writer.append(delta),
+    rollback: async () => current.writer.rollback(),
+    skipTo: async (resume: Lsn) => current.writer.skipTo(resume),
+    startGeneration: async (origin) => startGeneration(origin),
+
+    readHead: async () => current.writer.head,
+    watchCommits: (signal) => watch.watch(signal),
+    readSums: async (names: readonly BucketName[], upTo) => names.map((name) => current.buckets.readSum(name, upTo)),
+    readBucket: async (read) => current.buckets.read(read),
+    readLookups: async (keys: readonly LookupKey[], upTo) => current.lookups.read(keys, Number(upTo)),
+    readWriteCheckpoint: async (key) => current.writeCheckpoints.find(key),
+
+    readStatus: async () => current.readStatus(),
+    [Symbol.asyncDispose]: async () => {
+      current.close()
+      lock[Symbol.dispose]()
+    },
+  }
+}
+
+/** The file of one generation, open. */
+type GenerationStorage = {
+  readonly path: string
+  readonly writer: SqliteWriter
+  readonly buckets: BucketReader
+  readonly lookups: LookupReader
+  readonly writeCheckpoints: WriteCheckpointReader
+  readonly readStatus: () => StorageFigures
+  readonly close: () => void
+  /** As `close`, when the file is to be removed. */
+  readonly discard: () => void
+}
+
+function openGeneration(path: string, log: StorageLog, onCommit: (commit: Commit) => void): GenerationStorage {
+  const connections = openConnections(path)
+  const { reader } = connections
   const packed = new PackedBuckets(reader)
   const chunks = new ChunkReader(reader)
-  const lookups = new LookupReader(reader)
-  const writeCheckpoints = new WriteCheckpointReader(reader)
   const writer = new SqliteWriter({
     database: connections.writer,
     log,
-    onCommit: (commit) => watch.publish(commit),
+    onCommit,
     onPacked: () => packed.forgetCached(),
-    onReloaded: () => {
+    onUndone: () => {
       packed.forgetCached()
       chunks.forgetCached()
       buckets.forgetCached()
@@ -60,32 +118,24 @@ function open(file: string, lock: Disposable, log: StorageLog): BucketStorage {
   })
   const buckets = new BucketReader(packed, chunks, writer.tail)
   const countBuckets = reader.prepare('SELECT COUNT(*) AS count FROM bucket')
-
   return {
-    readResume: async () => writer.readResume(),
-    readRowStates: async (keys) => writer.rowStates.read(keys),
-    readRowStatesOf: (prefix) => writer.rowStates.readAll(prefix),
-    append: async (delta) => writer.append(delta),
-    rollback: async () => writer.rollback(),
-    skipTo: async (resume: Lsn) => writer.skipTo(resume),
-    startGeneration: async (origin) => writer.startGeneration(origin),
-
-    readHead: async () => writer.head,
-    watchCommits: (signal) => watch.watch(signal),
-    readSums: async (names: readonly BucketName[], upTo) => names.map((name) => buckets.readSum(name, upTo)),
-    readBucket: async (read) => buckets.read(read),
-    readLookups: async (keys: readonly LookupKey[], upTo) => lookups.read(keys, Number(upTo)),
-    readWriteCheckpoint: async (key) => writeCheckpoints.find(key),
-
-    readStatus: async () => ({
+    path,
+    writer,
+    buckets,
+    lookups: new LookupReader(reader),
+    writeCheckpoints: new WriteCheckpointReader(reader),
+    readStatus: () => ({
       ...writer.readFigures(),
       buckets: Number(countBuckets.get()?.['count'] ?? 0),
-      bytes: fileBytes(file) + fileBytes(`${file}-wal`),
+      bytes: fileBytes(path) + fileBytes(`${path}-wal`),
     }),
-    [Symbol.asyncDispose]: async () => {
+    close: () => {
       writer.close()
       closeConnections(connections)
-      lock[Symbol.dispose]()
+    },
+    discard: () => {
+      writer.stop()
+      closeConnections(connections)
     },
   }
 }

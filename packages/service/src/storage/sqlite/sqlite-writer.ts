@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { Delta } from '../delta.ts'
-import type { Commit, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
+import type { Commit, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
 import { ChunkWriter } from './chunk-table.ts'
@@ -16,7 +16,6 @@ import { Packer } from './packer.ts'
 import { type Generation, type Position, PositionTable } from './position-table.ts'
 import { RowStateStore } from './row-states.ts'
 import { readRun, RunBuilder } from './run.ts'
-import { FORGET_REPLICATED } from './schema.ts'
 import type { StorageLog } from './sqlite-storage.ts'
 import { Tail } from './tail.ts'
 import { WriteCheckpointWriter } from './write-checkpoint-table.ts'
@@ -36,8 +35,8 @@ export type SqliteWriterParts = {
   readonly onCommit: (commit: Commit) => void
   /** Totals of packed buckets were committed. */
   readonly onPacked: () => void
-  /** Something was undone, or everything is new: what was cached may be wrong. */
-  readonly onReloaded: () => void
+  /** Something was undone: what was cached may be wrong. */
+  readonly onUndone: () => void
 }
 
 /**
@@ -162,28 +161,20 @@ export class SqliteWriter {
     return this.#position.resume ?? resume
   }
 
-  startGeneration(origin: GenerationOrigin): number {
-    const { database, onCommit } = this.#parts
-    this.rollback()
-    const number = (this.#generation?.number ?? 0) + 1
-    try {
-      transact(database, () => {
-        database.exec(FORGET_REPLICATED)
-        this.#positions.insertGeneration({ number, origin })
-      })
-    } catch (error) {
-      throw translateSqliteError(error, 'start a new generation')
-    } finally {
-      this.#reload()
-    }
-    onCommit({ ...this.#nothingChanged(), touchesAll: true })
-    return number
+  /** What readers are told when this generation has taken the place of another. */
+  wholeChange(): Commit {
+    return { ...this.#nothingChanged(), touchesAll: true }
   }
 
   close(): void {
+    this.stop()
+    if (this.#skippedTo !== undefined) this.#writeSkipped()
+  }
+
+  /** For a generation that is not used any more. */
+  stop(): void {
     this.#packer.stop()
     this.rollback()
-    if (this.#skippedTo !== undefined) this.#writeSkipped()
   }
 
   /** Before a transaction begins, so that what is packed in it is only its own. */
@@ -281,7 +272,7 @@ export class SqliteWriter {
     this.#buckets.forgetCached()
     this.#types.forgetCached()
     this.#load()
-    this.#parts.onReloaded()
+    this.#parts.onUndone()
   }
 
   #load(): void {
