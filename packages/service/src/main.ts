@@ -70,8 +70,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stopping.abort()
     await feed.ended
   })
-  const deployment = startReplication(parts, compiled.plan)
-  opened.defer(deployment.stop)
   const verifier = createTokenVerifier({ ...settings.auth, nowMs: Date.now, log, signal: stopping.signal })
   const syncParts = { storage, feed, clock: systemClock, random: Math.random, log, metrics }
   const http = createHttpServer({
@@ -88,7 +86,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
     nowMs: Date.now,
   })
+  // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
   const { url } = await http.listen(settings.http.host, settings.http.port)
+  const deployment = startReplication(parts, compiled.plan)
+  opened.defer(deployment.stop)
   opened.defer(() => http.stop(STOP_GRACE_MS))
   log.info('service-started', { url })
 
