@@ -179,7 +179,8 @@ async function readParts(session: Session, { relationOid }: CopyState): Promise<
   return rows.map((row) => ({ schema: row.schema ?? '', name: row.name ?? '' }))
 }
 
-const READ_NEXT_XID = 'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next'
+/** A transaction id of our own: whatever the log has delivered has an older one, even where nobody can see it yet. */
+const TAKE_XID = 'SELECT pg_current_xact_id()::text AS next'
 const IS_PAST = 'SELECT (pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8)::text AS is_past'
 const READ_OLDEST = `
   SELECT pid::text AS pid, coalesce(application_name, '') AS application
@@ -196,7 +197,7 @@ const WRITERS_REPORT_MS = 5_000
  * the stream leaves out, are visible too.
  */
 async function waitForWriters({ session, clock, log }: CopierParts, table: string, signal: AbortSignal): Promise<void> {
-  const [row] = await session.query(READ_NEXT_XID)
+  const [row] = await session.query(TAKE_XID)
   const next = row?.next ?? '0'
   const startedAtMs = clock.nowMs()
   let isReported = false
