@@ -1,7 +1,7 @@
 import type { SourceTable, TablePattern } from '@headwater/sync-config'
 import type { Session, SqlRow } from './connection.ts'
 import type { ReplicaIdentity } from './pgoutput.ts'
-import type { TypeCatalog } from './types.ts'
+import type { TypeCatalog } from './type-catalog.ts'
 
 /** A table as the catalog shows it now. */
 export type CatalogTable = {
@@ -24,6 +24,8 @@ export type CatalogTable = {
   /** May this role put the table into a publication? */
   readonly isOwner: boolean
   readonly isPublished: boolean
+  /** SQL condition that the publication puts on rows. */
+  readonly rowFilter: string | undefined
   /** Rows, estimated by Postgres; 0 when it never looked. */
   readonly rowsEstimated: number
   /** Rows larger than this many bytes are candidates for storage out of line. */
@@ -68,6 +70,7 @@ const READ_TABLES = `
          has_schema_privilege(n.oid, 'USAGE')::text AS may_use_schema,
          pg_has_role(c.relowner, 'USAGE')::text AS is_owner,
          (pt.tablename IS NOT NULL)::text AS is_published,
+         pt.rowfilter AS row_filter,
          (SELECT option_value FROM pg_catalog.pg_options_to_table(c.reloptions)
           WHERE option_name = 'toast_tuple_target') AS toast_target,
          coalesce((
@@ -97,7 +100,7 @@ function readTablesText(serverVersion: number): string {
   const published =
     serverVersion >= 150_000
       ? 'pg_catalog.pg_publication_tables'
-      : '(SELECT pubname, schemaname, tablename, NULL::name[] AS attnames FROM pg_catalog.pg_publication_tables)'
+      : '(SELECT pubname, schemaname, tablename, NULL::name[] AS attnames, NULL::text AS rowfilter FROM pg_catalog.pg_publication_tables)'
   return READ_TABLES.replace('PUBLISHED', published)
 }
 
@@ -175,6 +178,7 @@ function readTable(row: SqlRow): CatalogTable {
     mayUseSchema: row.may_use_schema === 'true',
     isOwner: row.is_owner === 'true',
     isPublished: row.is_published === 'true',
+    rowFilter: row.row_filter ?? undefined,
     rowsEstimated: Math.max(0, Math.round(Number(row.tuples))),
     toastTupleTarget:
       row.toast_target === null || row.toast_target === undefined ? TOAST_TUPLE_TARGET : Number(row.toast_target),

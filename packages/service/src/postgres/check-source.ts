@@ -1,6 +1,6 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { SourceTable, TablePattern } from '@headwater/sync-config'
-import { readCatalogTables, toSourceTable } from './catalog.ts'
+import { type CatalogTable, readCatalogTables, toSourceTable } from './catalog.ts'
 import { openSession, type Session } from './connection.ts'
 import { addTablesSql, createPublicationSql, findPublication } from './publication.ts'
 import { readServerState } from './server.ts'
@@ -14,7 +14,7 @@ import {
   type SourceProblem,
 } from './source-problems.ts'
 import { parseSourceUrl, type SourceUrl } from './source-url.ts'
-import { createTypeCatalog } from './types.ts'
+import { createTypeCatalog } from './type-catalog.ts'
 
 export type CheckOptions = {
   readonly publication: string
@@ -70,17 +70,20 @@ export async function readSourceFacts(session: Session, options: CheckOptions): 
   }
 }
 
-/** Runs the remedies that need nobody: makes the publication, and adds tables to it. True when it changed something. */
-export async function arrangePublication(session: Session, facts: SourceFacts): Promise<boolean> {
+/** What was changed of the publication. */
+export type Arranged = { readonly isCreated: boolean; readonly added: readonly CatalogTable[] }
+
+/** Runs the remedies that need nobody: makes the publication, or adds tables to it. */
+export async function arrangePublication(session: Session, facts: SourceFacts): Promise<Arranged> {
+  const { publication, publicationName } = facts
   const unpublished = findUnpublished(facts)
-  if (facts.publication === undefined) {
-    await session.query(createPublicationSql(facts.publicationName, unpublished))
-    return true
+  if (publication === undefined) {
+    await session.query(createPublicationSql(publicationName, unpublished))
+    return { isCreated: true, added: unpublished }
   }
-  const mine = unpublished.filter(({ isOwner }) => isOwner)
-  if (mine.length === 0) return false
-  await session.query(addTablesSql(facts.publicationName, mine))
-  return true
+  const added = publication.isOwner ? unpublished.filter(({ isOwner }) => isOwner) : []
+  if (added.length > 0) await session.query(addTablesSql(publicationName, added))
+  return { isCreated: false, added }
 }
 
 /** One error for everything that an operator must do before replication can start; undefined when nothing. */

@@ -9,6 +9,8 @@ export type ChunkRequest = {
   readonly name: string
   /** In the order in which rows shall have them; none: rows are only counted. */
   readonly columns: readonly string[]
+  /** SQL condition on the rows. */
+  readonly filter: string | undefined
   readonly firstPage: number
   /** How many; when the table ends within them, the chunk goes to its end, wherever that is by then. */
   readonly pages: number
@@ -106,5 +108,7 @@ function copyText(request: ChunkRequest, endPage: number | undefined): string {
   const columns = request.columns.map((column) => quoteIdentifier(column)).join(', ')
   const table = `${quoteIdentifier(request.schema)}.${quoteIdentifier(request.name)}`
   const upper = endPage === undefined ? '' : ` AND ctid < '(${endPage},0)'::tid`
-  return `COPY (SELECT ${columns} FROM ONLY ${table} WHERE ctid >= '(${request.firstPage},0)'::tid${upper}) TO STDOUT`
+  const filter = request.filter === undefined ? '' : ` AND (${request.filter})`
+  const where = `ctid >= '(${request.firstPage},0)'::tid${upper}${filter}`
+  return `COPY (SELECT ${columns} FROM ONLY ${table} WHERE ${where}) TO STDOUT`
 }

@@ -7,6 +7,8 @@ export type PublicationState = {
   /** Kinds of change that it leaves out: `insert`, `update`, `delete`, `truncate`. */
   readonly leftOut: readonly string[]
   readonly isViaRoot: boolean
+  /** May this role alter it? */
+  readonly isOwner: boolean
 }
 
 const READ_PUBLICATION = `
@@ -15,7 +17,8 @@ const READ_PUBLICATION = `
          pubupdate::text AS update,
          pubdelete::text AS delete,
          pubtruncate::text AS truncate,
-         pubviaroot::text AS via_root
+         pubviaroot::text AS via_root,
+         pg_has_role(pubowner, 'USAGE')::text AS is_owner
   FROM pg_publication
   WHERE pubname = $1`
 
@@ -28,6 +31,7 @@ export async function findPublication(session: Session, name: string): Promise<P
     isForAllTables: row.all_tables === 'true',
     leftOut: KINDS.filter((kind) => row[kind] !== 'true'),
     isViaRoot: row.via_root === 'true',
+    isOwner: row.is_owner === 'true',
   }
 }
 

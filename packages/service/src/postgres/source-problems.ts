@@ -129,7 +129,7 @@ function findPublicationProblems(facts: SourceFacts): readonly SourceProblem[] {
   }
   for (const table of findUnpublished(facts)) {
     problems.push({
-      severity: table.isOwner ? 'automatic' : 'error',
+      severity: table.isOwner && publication.isOwner ? 'automatic' : 'error',
       message: `the table ${quoteTable(table)} is not in the publication "${name}"`,
       remedy: addTablesSql(name, [table]),
     })

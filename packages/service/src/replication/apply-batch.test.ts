@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { CatalogTable } from '../postgres/catalog.ts'
 import type { RowMessage } from '../postgres/pgoutput.ts'
 import type { DeltaOperation, RowKey, RowState, RowStates } from '../storage/delta.ts'
-import { createTypeCatalog } from '../postgres/types.ts'
+import { createTypeCatalog } from '../postgres/type-catalog.ts'
 import { applyRowChanges, type RowEffects } from './apply-batch.ts'
 import { type ReplicatedTable, toReplicatedTable } from './replicated-table.ts'
 import { compilePlan } from './replication-under-test.ts'
@@ -37,6 +37,7 @@ function tableOf(config: string, overrides: Partial<CatalogTable> = {}): Replica
     mayUseSchema: true,
     isOwner: true,
     isPublished: true,
+    rowFilter: undefined,
     rowsEstimated: 0,
     toastTupleTarget: 2_032,
     ...overrides,

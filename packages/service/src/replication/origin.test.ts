@@ -26,6 +26,7 @@ const facts: StartFacts = {
   slotName: 'headwater',
   database: 'app',
   plan,
+  wasUnpublished: false,
 }
 
 test('the same server, plan and slot are gone on with', () => {
@@ -39,6 +40,7 @@ test.each<readonly [string, Partial<StartFacts>]>([
   ['the sync config changed', { plan: { ...plan, hash: 'other' } }],
   ['the slot was "headwater" before', { slotName: 'other' }],
   ['the slot is gone', { slot: undefined }],
+  ['the publication was gone', { wasUnpublished: true }],
   ['the slot was moved to 0/65, past what is stored (0/64)', { slot: { ...slot, confirmed: toLsn(101n) } }],
   ['Postgres dropped the log that the slot needs', { slot: { ...slot, walStatus: 'lost' } }],
   ['the slot belongs to the database "app"', { database: 'other' }],

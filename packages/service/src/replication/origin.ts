@@ -15,18 +15,23 @@ export type StartFacts = {
   readonly slotName: string
   readonly database: string
   readonly plan: Plan
+  /** The publication did not exist: what was changed meanwhile is not in the stream. */
+  readonly wasUnpublished: boolean
 }
 
 /**
  * What was replicated may be built upon only when it came from this very server, with the same plan, and the slot has
  * nothing confirmed that we do not have: the server does not say by itself that it skips something.
  */
-export function decideStart({ resume, slot, systemId, slotName, database, plan }: StartFacts): StartDecision {
+export function decideStart(facts: StartFacts): StartDecision {
+  const { resume, slot, systemId, slotName, database, plan } = facts
   const isOurs = slot === undefined || slot.database === database
   if (!isOurs) return rebuild(`the slot belongs to the database "${slot.database}"`, false)
   const isLost = slot !== undefined && (slot.walStatus === 'lost' || slot.confirmed === undefined)
   if (isLost) return rebuild('Postgres dropped the log that the slot needs (max_slot_wal_keep_size)', true)
   if (resume === undefined) return rebuild('nothing is stored yet', false)
+  // The slot must go too: its past does not know a publication that was made later.
+  if (facts.wasUnpublished) return rebuild('the publication was gone', slot !== undefined)
   const { origin } = resume
   if (origin.systemId !== systemId) return rebuild('the source is another server than before', false)
   if (origin.plan.hash !== plan.hash) return rebuild('the sync config changed', false)

@@ -1,6 +1,8 @@
 import { HeadwaterError } from '@headwater/protocol'
+import type { Plan } from '@headwater/sync-config'
 import type { Log } from '../observe/log.ts'
-import { arrangePublication, readSourceFacts, toSetUpError } from '../postgres/check-source.ts'
+import { type Arranged, arrangePublication, readSourceFacts, toSetUpError } from '../postgres/check-source.ts'
+import type { CatalogTable } from '../postgres/catalog.ts'
 import type { Session } from '../postgres/connection.ts'
 import { type Lsn, LSN_ZERO } from '../postgres/lsn.ts'
 import { readSystemId, type ServerState } from '../postgres/server.ts'
@@ -10,7 +12,6 @@ import { findSourceProblems, type SourceFacts, type SourceProblem } from '../pos
 import type { CopyProgress } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import { decideStart, type StartFacts, toOrigin } from './origin.ts'
-import type { Plan } from '@headwater/sync-config'
 
 export type PrepareParts = {
   readonly control: Session
@@ -29,6 +30,8 @@ export type Start = {
   /** Undefined: nothing was stored of this generation yet. */
   readonly resume: Lsn | undefined
   readonly copies: readonly CopyProgress[]
+  /** Tables that were put into the publication just now. */
+  readonly published: readonly CatalogTable[]
 }
 
 /**
@@ -36,7 +39,7 @@ export type Start = {
  * Throws `source-not-ready` with everything that an operator must do.
  */
 export async function prepareSource(parts: PrepareParts): Promise<Start> {
-  const facts = await arrange(parts)
+  const { facts, arranged } = await arrange(parts)
   const startFacts: StartFacts = {
     resume: await parts.storage.readResume(),
     slot: facts.slot,
@@ -44,6 +47,7 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     slotName: parts.slot,
     database: parts.control.source.database,
     plan: parts.plan,
+    wasUnpublished: arranged.isCreated,
   }
   const generation = await startOrResume(parts, startFacts)
   if ((await findSlot(parts.control, parts.slot)) === undefined) {
@@ -51,11 +55,17 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     parts.log.info('slot-created', { slot: parts.slot })
   }
   const resume = await parts.storage.readResume()
-  return { server: facts.server, generation, resume: resume?.resume, copies: resume?.copies ?? [] }
+  return {
+    server: facts.server,
+    generation,
+    resume: resume?.resume,
+    copies: resume?.copies ?? [],
+    published: arranged.added,
+  }
 }
 
 /** Puts right what may be put right, and reports the rest. */
-async function arrange(parts: PrepareParts): Promise<SourceFacts> {
+async function arrange(parts: PrepareParts): Promise<{ readonly facts: SourceFacts; readonly arranged: Arranged }> {
   const { control, publication, slot, plan, log } = parts
   const options = { publication, slot, tables: plan.tables }
   const facts = await readSourceFacts(control, options)
@@ -65,17 +75,23 @@ async function arrange(parts: PrepareParts): Promise<SourceFacts> {
   for (const { severity, message, remedy } of problems) {
     if (severity === 'warning') log.warn('source-problem', { message, remedy })
   }
-  if (!problems.some(({ severity }) => severity === 'automatic')) return facts
-  await runAutomatic(control, facts, problems)
+  if (!problems.some(({ severity }) => severity === 'automatic')) return { facts, arranged: NOTHING_ARRANGED }
+  const arranged = await runAutomatic(control, facts, problems)
   log.info('publication-arranged', { publication })
-  return readSourceFacts(control, options)
+  return { facts: await readSourceFacts(control, options), arranged }
 }
+
+const NOTHING_ARRANGED: Arranged = { isCreated: false, added: [] }
 
 const NOT_ALLOWED = '42501'
 
-async function runAutomatic(control: Session, facts: SourceFacts, problems: readonly SourceProblem[]): Promise<void> {
+async function runAutomatic(
+  control: Session,
+  facts: SourceFacts,
+  problems: readonly SourceProblem[],
+): Promise<Arranged> {
   try {
-    await arrangePublication(control, facts)
+    return await arrangePublication(control, facts)
   } catch (error) {
     const state = error instanceof HeadwaterError ? findSqlState(error.cause) : undefined
     if (state !== NOT_ALLOWED) throw error

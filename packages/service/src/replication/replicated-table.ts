@@ -1,7 +1,7 @@
 import type { LoadedPlan, PostgresType, SourceTable, TableProgram } from '@headwater/sync-config'
 import { type CatalogTable, toSourceTable } from '../postgres/catalog.ts'
 import type { Relation, ReplicaIdentity } from '../postgres/pgoutput.ts'
-import type { TypeCatalog } from '../postgres/types.ts'
+import type { TypeCatalog } from '../postgres/type-catalog.ts'
 import { type KeyShape, rowKeyPrefix } from './row-key.ts'
 
 /** A table that the plan reads, in the shape that rows of the stream have now. */
@@ -15,6 +15,8 @@ export type ReplicatedTable = {
   readonly needed: readonly boolean[]
   readonly key: KeyShape
   readonly toast: ToastRule
+  /** SQL condition that the publication puts on rows; a copy must do the same. */
+  readonly rowFilter: string | undefined
   /** Equal as long as stored rows can be found by the keys of new ones. */
   readonly identityText: string
   /** Equal as long as rows have the same columns. */
@@ -60,6 +62,7 @@ export function toReplicatedTable(
     needed,
     key,
     toast: chooseToastRule(table, source, program.needed),
+    rowFilter: table.rowFilter,
     identityText: JSON.stringify([
       table.schema,
       table.name,
@@ -103,6 +106,7 @@ export function toCatalogTable(relation: Relation, known: CatalogTable | undefin
     mayUseSchema: known?.mayUseSchema ?? true,
     isOwner: known?.isOwner ?? false,
     isPublished: true,
+    rowFilter: known?.rowFilter,
     rowsEstimated: known?.rowsEstimated ?? 0,
     toastTupleTarget: known?.toastTupleTarget ?? 0,
   }

@@ -210,3 +210,41 @@ test('a partitioned table that is published as its root is copied and streamed l
   await service.settle()
   expect(sorted(await service.rows())).toEqual(sorted(await readRows(db, 'parts')))
 })
+
+test('only the rows and columns that the publication carries are copied', async () => {
+  await using db = await databaseWith(`${NOTES}; INSERT INTO notes VALUES ('1', 1, 'b', 'e'), ('2', 2, 'c', 'f');
+    CREATE PUBLICATION headwater FOR TABLE notes (id, n) WHERE (n > 1)`)
+  await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM notes` })
+  await service.settle()
+  await db.sql(`INSERT INTO notes VALUES ('3', 1, 'b', 'e'), ('4', 2, 'c', 'f')`)
+  await service.settle()
+  expect(sorted(await service.rows())).toEqual(
+    new Map([
+      ['notes/2', { id: '2', n: 2 }],
+      ['notes/4', { id: '4', n: 2 }],
+    ]),
+  )
+})
+
+test('a table that was out of the publication for a while is copied again', async () => {
+  await using db = await databaseWith(`${NOTES}; INSERT INTO notes VALUES ('1', 1, 'b', 'e'), ('2', 2, 'c', 'f')`)
+  await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM notes` })
+  await service.settle()
+  const done = service.waitForEvent('copy-done')
+  await db.sql(`ALTER PUBLICATION headwater DROP TABLE notes; DELETE FROM notes WHERE id = '1'; UPDATE notes SET n = 9`)
+  await done
+  await service.settle()
+  expect(sorted(await service.rows())).toEqual(sorted(await readRows(db, 'notes')))
+})
+
+test('a publication that is dropped is made again, and everything is copied anew', async () => {
+  await using db = await databaseWith(`${NOTES}; INSERT INTO notes VALUES ('1', 1, 'b', 'e')`)
+  await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM notes` })
+  await service.settle()
+  const done = service.waitForEvent('copy-done')
+  await db.sql(`DROP PUBLICATION headwater; INSERT INTO notes VALUES ('2', 2, 'c', 'f')`)
+  await done
+  await service.settle()
+  expect(sorted(await service.rows())).toEqual(sorted(await readRows(db, 'notes')))
+  expect((await service.storage.readStatus()).generation).toBe(2)
+})

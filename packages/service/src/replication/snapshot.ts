@@ -120,6 +120,7 @@ async function readNext(
   const chunk = await readChunk(session, {
     ...part,
     columns,
+    filter: table.rowFilter,
     firstPage,
     pages: state.pagesPerChunk,
     bytesMax: state.pagesPerChunk === 1 ? Infinity : CHUNK_MAX_BYTES,

@@ -2,7 +2,7 @@ import type { LoadedPlan, TablePattern } from '@headwater/sync-config'
 import { type CatalogTable, readCatalogTables } from '../postgres/catalog.ts'
 import type { Session } from '../postgres/connection.ts'
 import type { NeededColumns, Relation } from '../postgres/pgoutput.ts'
-import { createTypeCatalog } from '../postgres/types.ts'
+import { createTypeCatalog } from '../postgres/type-catalog.ts'
 import { columnsText, type ReplicatedTable, toCatalogTable, toReplicatedTable } from './replicated-table.ts'
 
 /** The tables that the plan reads, in the shape that the stream has them now. */
