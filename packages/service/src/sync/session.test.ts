@@ -244,6 +244,25 @@ test('a new generation ends the streams of the old one normally', async () => {
   expect(await next).toEqual([])
 })
 
+test('a client is not told of buckets that were looked up while a new generation began', async () => {
+  let startAnother = async (): Promise<void> => {}
+  await using service = await startService({ dynamic: true, resolveAfter: () => startAnother() })
+  const member = lookup('members', '["a"]')
+  await service.storage.append(
+    deltaAt(10, { operations: [put('dynamic-a', 'x')], lookups: [lookupChange('1', [], [member])] }),
+  )
+  const stream = service.connect()
+  await stream.chunk()
+
+  const next = stream.chunk()
+  startAnother = async () => {
+    startAnother = async () => {}
+    void service.storage.startGeneration(origin())
+  }
+  await service.storage.append(deltaAt(20, { lookups: [lookupChange('2', [], [lookup('members', '["b"]')])] }))
+  expect(await next).toEqual([])
+})
+
 test('a client that asks for BSON gets BSON', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))

@@ -182,6 +182,8 @@ class Stream {
 
   /** Sends a checkpoint line, what belongs to it, and its completion. */
   async *#sendRound(plan: SendPlan): AsyncGenerator<Uint8Array, RoundEnd, undefined> {
+    // What was prepared while a new generation began says that everything is gone.
+    if (!this.#mayGoOn()) return ENDED
     this.#keepalive.begin(this.#parts.clock.nowMs())
     this.#lines.push(encodeLine(plan.line, this.#lineFormat))
     const turns = new Turns()
