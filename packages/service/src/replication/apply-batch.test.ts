@@ -205,6 +205,16 @@ describe('values that the stream leaves out because they did not change', () => 
   })
 })
 
+test('a row that takes the key of an incomplete one takes none of its values', () => {
+  const big = after(apply([{ kind: 'insert', relationOid: OID, row: ['1', 'ann', 'one'], rowBytes: 5_000 }]))
+  const changes: RowChanges = new Map()
+  for (const message of [remove('2'), rename('1', '2', 'ann', undefined)])
+    addMessage(changes, new Set(), TODOS, message)
+  const incomplete = new Map([['16384:2' as RowKey, ['2', undefined, 'of another row']]])
+  const effects = applyRowChanges(changes, big, incomplete, 0)
+  expect(effects.operations.map(summarize)).toEqual(['remove ann/1', 'put ann/2 one'])
+})
+
 test('a row in thousands of buckets is compared without comparing each with each', () => {
   const memberships = Array.from({ length: 20_000 }, (_, n) => ({
     bucket: toBucketName(`b${n}`),

@@ -46,7 +46,7 @@ export function applyRowChanges(
       if (state !== undefined) removeRow(effects, key, state)
       continue
     }
-    const row = completeRow(key, change, change.after, before, incomplete)
+    const row = completeRow(change, change.after, before, incomplete)
     if (row === undefined) effects.incomplete.push({ key, table: change.table, row: change.after })
     else changeRow(effects, { key, change, row, state, nowMs })
   }
@@ -83,7 +83,6 @@ const NO_VALUES: RowState['toasted'] = {}
 
 /** The row with every needed value, or undefined when one cannot be found. */
 function completeRow(
-  key: RowKey,
   change: RowChange,
   row: TextRow,
   before: RowStates,
@@ -92,7 +91,7 @@ function completeRow(
   const { needed } = change.table
   if (isComplete(row, needed)) return row
   const toasted = before.get(change.fillFrom)?.toasted
-  const partial = incomplete.get(change.fillFrom) ?? incomplete.get(key)
+  const partial = incomplete.get(change.fillFrom)
   const stored = change.table.source.columns.map(({ name }) => toasted?.[name])
   const filled = fillRow(partial === undefined ? row : fillRow(row, partial), stored)
   return isComplete(filled, needed) ? filled : undefined
