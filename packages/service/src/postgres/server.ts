@@ -1,5 +1,4 @@
 import type { Session } from './connection.ts'
-import { type Lsn, parseLsn } from './lsn.ts'
 
 /** What the server says of itself; read once a session. */
 export type ServerState = {
@@ -70,12 +69,6 @@ export async function readServerState(session: Session): Promise<ServerState> {
       mayEmitMessages: row?.may_emit === 'true',
     },
   }
-}
-
-/** Where the log ends for what is visible now; covers commits that are not flushed yet. */
-export async function readHead(session: Session): Promise<Lsn> {
-  const [row] = await session.query('SELECT pg_current_wal_insert_lsn()::text AS head')
-  return parseLsn(row?.head ?? '')
 }
 
 /** Differs between any two clusters that were initialised apart. Wants a replication session. */
