@@ -1,4 +1,7 @@
 /** The only file that knows every room: it opens them in the order in which data flows, and closes them in reverse. */
+import { hash } from 'node:crypto'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { HeadwaterError } from '@headwater/protocol'
 import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
@@ -134,7 +137,7 @@ function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan
   return deploy(plan, (next, signal) =>
     startReplicator(
       {
-        source: settings.source,
+        source: { ...settings.source, instance: nameInstance(settings.storage.path) },
         storage,
         plan: next,
         load: (generation) => loadPlan(next, { generation, bucketsMax }),
@@ -146,6 +149,11 @@ function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan
       signal,
     ),
   )
+}
+
+/** Only one process at a time uses a storage, so what reads the slot under this name is a leftover of our own. */
+function nameInstance(storagePath: string): string {
+  return hash('sha256', `${hostname()}:${resolve(storagePath)}`).slice(0, 12)
 }
 
 /** The service can do its work when it is connected to its source and every first copy is done. */

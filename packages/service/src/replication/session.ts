@@ -60,7 +60,8 @@ export async function runSession(
   signal: AbortSignal,
 ): Promise<void> {
   const { source, storage } = parts
-  const applicationName = `headwater ${parts.slot} ${parts.instance ?? hostname()}`.slice(0, 63)
+  // Postgres cuts names, so what tells two services apart comes first.
+  const applicationName = `headwater ${parts.instance ?? hostname()} ${parts.slot}`.slice(0, 63)
   await storage.rollback()
   await using control = await openSession(source, { applicationName, kind: 'sql' })
   await using copying = await openSession(source, { applicationName, kind: 'sql' })
