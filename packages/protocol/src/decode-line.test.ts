@@ -24,6 +24,13 @@ describe('a line', () => {
     })
   })
 
+  test('of data may leave its positions out: the last operation then says where it ends', () => {
+    const batchOf = (operations: string): unknown => decodeLine(`{"data":{"bucket":"a","data":[${operations}]}}`)
+    const clear = '{"op_id":"7","op":"CLEAR","checksum":1}'
+    expect(batchOf(clear)).toMatchObject({ batch: { bucket: 'a', after: 0n, nextAfter: 7n, hasMore: false } })
+    expect(batchOf('')).toMatchObject({ batch: { after: 0n, nextAfter: 0n, hasMore: false, operations: [] } })
+  })
+
   test('may have sums signed or unsigned', () => {
     const sumOf = (checksum: number): unknown =>
       decodeLine(

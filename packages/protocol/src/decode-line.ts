@@ -2,7 +2,7 @@ import { decodeBson } from './bson.ts'
 import { toChecksum } from './checksum.ts'
 import { HeadwaterError } from './errors.ts'
 import type { BucketEntry, BucketReason, Line, StreamEntry, StreamError, UnknownLine } from './line.ts'
-import { type OpId, parseOpId } from './op-id.ts'
+import { OP_ID_ZERO, type OpId, parseOpId } from './op-id.ts'
 import { type BucketName, type Operation, toBucketName } from './operation.ts'
 import { WireObject } from './wire-object.ts'
 
@@ -117,15 +117,17 @@ function decodeStreamError(wire: WireObject): StreamError {
   }
 }
 
+/** Positions may be missing: nobody needs them to read the operations, which have their own. */
 function decodeData(wire: WireObject): Line {
   const operations = wire.objects('data').map(decodeOperation)
+  const after = wire.has('after') ? opIdOf(wire, 'after') : OP_ID_ZERO
   return {
     kind: 'data',
     batch: {
       bucket: bucketOf(wire),
-      after: opIdOf(wire, 'after'),
-      nextAfter: opIdOf(wire, 'next_after'),
-      hasMore: wire.boolean('has_more'),
+      after,
+      nextAfter: wire.has('next_after') ? opIdOf(wire, 'next_after') : (operations.at(-1)?.opId ?? after),
+      hasMore: wire.has('has_more') && wire.boolean('has_more'),
       operations,
     },
   }
