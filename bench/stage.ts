@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { issueToken } from '@headwater/backend'
+import type { ServiceOptions } from '@headwater/service'
 import { startServiceProcess, type ServiceProcess } from '@headwater/testkit'
 import { startEmbeddedPostgres } from 'headwater/embedded-postgres'
 import { Client } from 'pg'
@@ -53,14 +54,19 @@ export async function openStage(schema: string): Promise<Stage> {
     },
     startService: async (syncConfig) => {
       services++
-      const service = await startServiceProcess({
+      const options: ServiceOptions = {
         source: { url: postgres.url, slot: `headwater_${services}` },
         storage: { path: join(folder, `storage-${services}`) },
         syncConfig: { content: syncConfig },
         auth: { secret: SECRET, audience: [AUDIENCE] },
         log: { level: 'warn' },
-      })
-      return opened.use(service)
+      }
+      const profileDir = process.env['PROFILE_DIR']
+      if (profileDir === undefined) return opened.use(await startServiceProcess(options))
+      // Node writes its profile at a regular exit.
+      const profiled = await startServiceProcess(options, ['--cpu-prof', `--cpu-prof-dir=${resolve(profileDir)}`])
+      opened.defer(async () => void (await profiled.stop()))
+      return profiled
     },
     token: (userId) => issueToken({ secret: SECRET, userId, audience: AUDIENCE, ttlSeconds: 3_600 }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

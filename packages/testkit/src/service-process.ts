@@ -34,9 +34,13 @@ const LOG_LINES_MAX = 2_000
 
 /**
  * Runs a service in a process of its own, so that it can be killed and started again over the same storage and port.
- * The child ends with this process, whatever happens to it. Throws when the first start fails.
+ * The child ends with this process, whatever happens to it; `execArgv` are more flags for its Node. Throws when the
+ * first start fails.
  */
-export async function startServiceProcess(options: ServiceOptions): Promise<ServiceProcess> {
+export async function startServiceProcess(
+  options: ServiceOptions,
+  execArgv: readonly string[] = [],
+): Promise<ServiceProcess> {
   const port = options.http?.port ?? (await findFreePort())
   const settings: ServiceOptions = { ...options, http: { ...options.http, port } }
   const log: string[] = []
@@ -45,7 +49,7 @@ export async function startServiceProcess(options: ServiceOptions): Promise<Serv
   const start = async (): Promise<void> => {
     if (child !== undefined) throw new Error('Cannot start the service: it is running')
     const started = fork(ENTRY, [], {
-      execArgv: ['--conditions=@headwater/source', '--enable-source-maps'],
+      execArgv: ['--conditions=@headwater/source', '--enable-source-maps', ...execArgv],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     child = started
