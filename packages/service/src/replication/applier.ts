@@ -107,6 +107,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
         }
         const copy = board.find(marker.relationOid)
         copy?.incomplete.clear()
+        copy?.touched.requireAll()
         if (copy !== undefined) {
           const isGone = copy.state.mode === 'removed'
           board.update(copy, { ...copy.state, waitsForRemoval: false, isDone: isGone || copy.state.isDone })

@@ -58,8 +58,11 @@ export async function discoverTables(parts: TableChangesParts): Promise<void> {
     const shape = { ...toNewCopy(table), rowsEstimated }
     if (state === undefined) board.startFirst(shape, false)
     else if (state.identityText !== table.identityText || state.mode === 'removed') await startAnew(parts, shape)
-    else if (state.columnsText !== table.columnsText) board.startRefresh(shape, false)
-    else if (state.waitsForRemoval) await emitRemoval(parts, table.oid)
+    else {
+      if (state.columnsText !== table.columnsText) board.startRefresh(shape, false)
+      // The marker of an earlier run may never have been written.
+      if (state.waitsForRemoval) await emitRemoval(parts, table.oid)
+    }
   }
   // Also those of an earlier run that the catalog does not have any more.
   const known = new Set(registry.list().map(({ oid }) => oid))

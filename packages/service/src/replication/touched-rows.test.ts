@@ -40,3 +40,11 @@ test('when too many rows are touched, what was read before is not used at all', 
   touched.forget(parseVisibility('21:21:'))
   expect(touched.mayUse(sees20)).toBe(true)
 })
+
+test('what cannot see how removed rows were touched is not used at all', () => {
+  const touched = createTouchedRows()
+  touched.touch(key('a'), 20)
+  touched.requireAll()
+  expect(touched.mayUse(sees20)).toBe(false)
+  expect(touched.mayUse(parseVisibility('21:21:'))).toBe(true)
+})

@@ -9,6 +9,8 @@ export type TouchedRows = {
   readonly touch: (key: RowKey, xid: number) => void
   /** The whole table changed (TRUNCATE), so nothing read before it counts. */
   readonly touchAll: (xid: number) => void
+  /** Rows that were touched are removed from storage: what cannot see how they were touched must be read again. */
+  readonly requireAll: () => void
   /** May rows read under this snapshot be used at all? */
   readonly mayUse: (visibility: Visibility) => boolean
   /** Has the stream changed the row after the snapshot? */
@@ -23,17 +25,20 @@ const ROWS_MAX = 500_000
 export function createTouchedRows(rowsMax = ROWS_MAX): TouchedRows {
   const rows = new Map<RowKey, number>()
   const transactions = new Set<number>()
+  const requireAll = (): void => {
+    for (const one of rows.values()) transactions.add(one)
+    rows.clear()
+  }
   return {
     touch: (key, xid) => {
       if (transactions.has(xid)) return
       rows.set(key, xid)
-      if (rows.size <= rowsMax) return
-      for (const one of rows.values()) transactions.add(one)
-      rows.clear()
+      if (rows.size > rowsMax) requireAll()
     },
     touchAll: (xid) => {
       transactions.add(xid)
     },
+    requireAll,
     mayUse: (visibility) => [...transactions].every((xid) => isVisible(visibility, xid)),
     isNewer: (key, visibility) => {
       const xid = rows.get(key)
