@@ -48,8 +48,11 @@ const SETTINGS = {
   log_timezone: 'UTC',
 }
 
-/** What is thrown away need not survive the machine's crash. */
-const THROW_AWAY_SETTINGS = { fsync: 'off', full_page_writes: 'off' }
+/**
+ * What is thrown away need not survive the machine's crash. Shared memory in files of the directory is gone with it,
+ * where a server that was killed would leave its own in /dev/shm for ever.
+ */
+const THROW_AWAY_SETTINGS = { fsync: 'off', full_page_writes: 'off', dynamic_shared_memory_type: 'mmap' }
 
 /**
  * Starts a real Postgres from the binaries that npm installed; nothing else is needed on the machine. It ends with

@@ -37,13 +37,16 @@ export function unfinishedName(path: string): string {
   return `${path}.building-${process.pid}-${randomBytes(4).toString('hex')}`
 }
 
+/** A killed process leaves its initdb behind, which goes on writing for a moment: 4 s of tries in all. */
+const ORPHANS_WRITE = { maxRetries: 20, retryDelay: 20 }
+
 /** Removes what processes that are gone left half made beside `path`. */
 export async function sweepUnfinished(path: string): Promise<void> {
   const prefix = `${basename(path)}.building-`
   for (const name of await readdir(dirname(path))) {
     if (!name.startsWith(prefix)) continue
     const pid = Number(name.slice(prefix.length).split('-')[0])
-    if (!isAlive(pid)) await rm(join(dirname(path), name), { recursive: true, force: true })
+    if (!isAlive(pid)) await rm(join(dirname(path), name), { recursive: true, force: true, ...ORPHANS_WRITE })
   }
 }
 
