@@ -18,7 +18,7 @@ import type { ReplicationStatus } from './replication/status.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
-import { systemClock } from './sync/clock.ts'
+import { systemClock } from './clock.ts'
 import { openSyncStream } from './sync/session.ts'
 
 /** How long open streams may take to end when the service stops. */
@@ -159,7 +159,8 @@ function nameInstance(storagePath: string): string {
 /** The service can do its work when it is connected to its source and every first copy is done. */
 function readHealth(deployment: Deployment): Health {
   const { phase, connection } = deployment.current().readStatus()
-  const copying = connection?.copies.filter(({ isDone }) => !isDone).map(({ table }) => table) ?? []
+  const copying =
+    connection?.copies.filter(({ mode, isDone }) => mode === 'first' && !isDone).map(({ table }) => table) ?? []
   const touchedAtMs = connection?.lastHeardAtMs ?? Date.now()
   if (phase.kind === 'waiting' || phase.kind === 'failed') {
     return { started: phase.kind === 'waiting', ready: false, touchedAtMs, reason: phase.message }

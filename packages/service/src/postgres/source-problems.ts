@@ -91,7 +91,7 @@ function findServerProblems({ server, slot, slotName }: SourceFacts): readonly S
   return problems
 }
 
-function findRoleProblems({ server: { role } }: SourceFacts): readonly SourceProblem[] {
+function findRoleProblems({ server: { role, version } }: SourceFacts): readonly SourceProblem[] {
   const name = quoteIdentifier(role.name)
   const problems: SourceProblem[] = []
   if (!role.mayReplicate) {
@@ -101,7 +101,7 @@ function findRoleProblems({ server: { role } }: SourceFacts): readonly SourcePro
     problems.push(
       error(
         `the role ${name} may not write logical messages`,
-        `GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO ${name};`,
+        `GRANT EXECUTE ON FUNCTION pg_logical_emit_message(${version < 170_000 ? 'boolean, text, text' : 'boolean, text, text, boolean'}) TO ${name};`,
       ),
     )
   }

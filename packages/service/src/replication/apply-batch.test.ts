@@ -8,7 +8,7 @@ import type { DeltaOperation, RowKey, RowState, RowStates } from '../storage/del
 import { createTypeCatalog } from '../postgres/type-catalog.ts'
 import { applyRowChanges, type RowEffects } from './apply-batch.ts'
 import { type ReplicatedTable, toReplicatedTable } from './replicated-table.ts'
-import { compilePlan } from './replication-under-test.ts'
+import { compilePlan } from './replication.test-parts.ts'
 import { addMessage, keysToRead, type RowChanges } from './row-changes.ts'
 
 const OID = 16384

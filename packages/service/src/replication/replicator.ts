@@ -6,7 +6,7 @@ import { emitMarker } from '../postgres/marker.ts'
 import { toSourceError } from '../postgres/source-error.ts'
 import { parseSourceUrl } from '../postgres/source-url.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { backoffMs } from './backoff.ts'
 import { zeroCounts } from './counts.ts'
 import { type RunningSession, runSession, type SessionParts } from './session.ts'
@@ -77,7 +77,6 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     let attempt = 0
     while (!signal.aborted) {
       const startedAtMs = clock.nowMs()
-      phase = { kind: 'connecting' }
       const failure = await runOnce(session, (opened) => {
         wasRunning = true
         running = opened

@@ -1,6 +1,6 @@
 import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { EVERYTHING, startReplication } from './replication-under-test.ts'
+import { EVERYTHING, startReplication } from './replication.test-parts.ts'
 
 let postgres: TestPostgres
 

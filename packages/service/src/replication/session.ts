@@ -11,7 +11,7 @@ import { findSqlState } from '../postgres/source-error.ts'
 import type { SourceUrl } from '../postgres/source-url.ts'
 import { openWalStream, type WalStream } from '../postgres/wal-stream.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { type Applier, createApplier } from './applier.ts'
 import { BATCH_LIMITS } from './batches.ts'
 import { type CopyBoard, createCopyBoard } from './copy-board.ts'
@@ -83,6 +83,11 @@ export async function runSession(
     const { serverEnd, acknowledged } = wal.readPositions()
     parts.metrics.observe('headwater_replication_batch_seconds', tookMs / 1000)
     parts.metrics.set('headwater_replication_lag_bytes', Math.max(0, Number(serverEnd - acknowledged)))
+    const [first] = delta.rowErrors
+    if (first !== undefined) {
+      const { table, definition, message } = first
+      parts.log.warn('rows-left-out', { rows: delta.rowErrors.length, table, definition, message })
+    }
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
   onRunning({ control, wal, board, generation: start.generation })

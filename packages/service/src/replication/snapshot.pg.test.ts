@@ -6,7 +6,7 @@ import {
   type TestPostgres,
 } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { EVERYTHING, type ReplicationUnderTest, startReplication } from './replication-under-test.ts'
+import { EVERYTHING, type ReplicationUnderTest, startReplication } from './replication.test-parts.ts'
 
 let postgres: TestPostgres
 

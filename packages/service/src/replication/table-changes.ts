@@ -5,7 +5,7 @@ import { arrangePublication, readSourceFacts } from '../postgres/check-source.ts
 import type { Session } from '../postgres/connection.ts'
 import { emitMarker } from '../postgres/marker.ts'
 import type { Relation } from '../postgres/pgoutput.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { type CopyBoard, toNewCopy } from './copy-board.ts'
 import type { NewCopy } from './copy-state.ts'
 import type { TableRegistry } from './table-registry.ts'

@@ -1,6 +1,6 @@
 import { createTestDatabase, startTestPostgres, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startReplication } from './replication-under-test.ts'
+import { startReplication } from './replication.test-parts.ts'
 
 let postgres: TestPostgres
 

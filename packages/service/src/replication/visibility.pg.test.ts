@@ -1,7 +1,7 @@
 import { createTestDatabase, startTestPostgres, type TestPostgres } from '@headwater/testkit'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { EVERYTHING, startReplication } from './replication-under-test.ts'
+import { EVERYTHING, startReplication } from './replication.test-parts.ts'
 
 let postgres: TestPostgres
 

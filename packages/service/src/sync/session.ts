@@ -12,7 +12,7 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { SyncStorage } from '../storage/storage.ts'
 import type { CheckpointFeed, SessionChange, Subscription } from './checkpoint-feed.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { createKeepalive, type Keepalive } from './keepalive.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
@@ -236,6 +236,7 @@ class Stream {
       this.#lines.push(...encodeDataLine({ bucket, after, nextAfter, hasMore }, page, this.#format))
       state.advance(bucket, nextAfter)
       this.operationsSent += count
+      this.#parts.metrics.add('headwater_sync_operations_sent_total', count)
     }
     if (!hasMore) state.finish(bucket)
     return page.isSuperseded

@@ -17,7 +17,7 @@ import type { DeltaOperation, LookupChange } from '../storage/delta.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/storage.contract.ts'
 import { createCheckpointFeed } from './checkpoint-feed.ts'
-import { systemClock } from './clock.ts'
+import { systemClock } from '../clock.ts'
 import { openSyncStream, type SyncParts } from './session.ts'
 
 const LISTS = 12

@@ -8,7 +8,7 @@ import type { TestDatabase } from '@headwater/testkit'
 import type { Log } from '../observe/log.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../clock.ts'
 import { type Replicator, type ReplicatorParts, startReplicator } from './replicator.ts'
 
 /** A replicator over real Postgres and real storage, as a test drives it. */
