@@ -46,6 +46,9 @@ const NEWER_SETTINGS = ['idle_session_timeout', 'transaction_timeout']
 
 const TCP_KEEPALIVE_MS = 40_000
 
+/** How long the server may take to say goodbye. */
+const CLOSE_MS = 2_000
+
 const TEXT_AS_IT_IS = { getTypeParser: () => (text: string) => text }
 
 /** Opens a session with the fixed settings. Throws `source-…` errors that name the remedy. */
@@ -170,7 +173,10 @@ function toSession(client: Client, source: SourceUrl): Session {
     },
     [Symbol.asyncDispose]: async () => {
       isClosing = true
+      // A server that does not answer any more would keep us until TCP gives up, which takes many minutes.
+      const timer = setTimeout(() => client.connection.stream.destroy(), CLOSE_MS)
       await client.end().catch(() => undefined)
+      clearTimeout(timer)
     },
   }
 }

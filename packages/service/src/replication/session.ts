@@ -107,7 +107,9 @@ export async function runSession(
     await Promise.race([...work, storing.failed, control.lost, copying.lost])
   } finally {
     stop.abort()
+    // Whoever waits for an answer gets none any more, which may never have come.
     copying.destroy()
+    control.destroy()
     await Promise.allSettled(work)
     await storing.drain().catch(() => undefined)
   }
