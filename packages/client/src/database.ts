@@ -47,6 +47,7 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
   readonly #openQueries = new Set<{ close(): Promise<void> }>()
   #schema: Schema
   #life: 'opening' | 'ready' | 'closed' = 'opening'
+  #closing: Promise<void> | undefined
 
   constructor(parts: DatabaseParts<S>) {
     if (typeof parts.schema?.toJSON !== 'function') {
@@ -132,8 +133,13 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
     await this.#sync.reloadStatus()
   }
 
-  async close(options: CloseOptions = {}): Promise<void> {
-    if (this.#life === 'closed') return
+  /** Further calls wait for the first one. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  async #close(options: CloseOptions): Promise<void> {
     await this.#opened.catch(() => undefined)
     this.#listeners.each((listener) => listener.closing?.())
     if (options.disconnect ?? true) await this.#sync.disconnect()

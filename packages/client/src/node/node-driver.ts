@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { HeadwaterError } from '@headwater/protocol'
 import type { SqliteConnection, SqliteDriver, SqliteValue, StatementResult } from '../sqlite/driver.ts'
+import { refuseSeveral } from '../sqlite/single-statement.ts'
 import { SqliteError } from '../sqlite/sqlite-error.ts'
 
 export type NodeDriverOptions = {
@@ -91,6 +92,7 @@ class Statements {
       return known
     }
     const statement = this.#database.prepare(sql)
+    refuseSeveral(sql, statement.sourceSQL)
     statement.setReturnArrays(true)
     const writesAndReturns = /\breturning\b/i.test(sql)
     // A number out of range must not end a statement that has written already.
@@ -106,15 +108,19 @@ class Statements {
 function run(statements: Statements, sql: string, parameters: readonly SqliteValue[]): StatementResult {
   const { statement, writesAndReturns } = statements.find(sql)
   const inputs = parameters.map(toInput)
-  const columns = statement.columns().map(({ name }) => name)
-  if (columns.length === 0) {
+  // Read again after it ran: a statement from before a schema change learns of new columns only then.
+  const readColumns = () => statement.columns().map(({ name }) => name)
+  if (statement.columns().length === 0) {
     const { changes, lastInsertRowid } = statement.run(...inputs)
-    return { columns, rows: [], changes: Number(changes), lastInsertRowId: Number(lastInsertRowid) }
+    return { columns: [], rows: [], changes: Number(changes), lastInsertRowId: Number(lastInsertRowid) }
   }
-  if (!writesAndReturns) return { columns, rows: readRows(statement, inputs), changes: 0, lastInsertRowId: 0 }
+  if (!writesAndReturns) {
+    const rows = readRows(statement, inputs)
+    return { columns: readColumns(), rows, changes: 0, lastInsertRowId: 0 }
+  }
   const rows = narrow(allRows(statement, inputs))
   const [counts] = allRows(statements.find('SELECT changes(), last_insert_rowid()').statement, [])
-  return { columns, rows, changes: Number(counts?.[0]), lastInsertRowId: Number(counts?.[1]) }
+  return { columns: readColumns(), rows, changes: Number(counts?.[0]), lastInsertRowId: Number(counts?.[1]) }
 }
 
 /** Reads numbers as numbers; only when one does not fit, again with all integers as bigint. */

@@ -29,8 +29,14 @@ export class SqlDatabase {
   /** `prepare` runs on the writer before anyone else gets it. */
   async open(prepare: (connection: SqliteConnection) => Promise<void>): Promise<void> {
     const writer = await this.#driver.open('writer')
+    try {
+      await prepare(writer)
+    } catch (error) {
+      // Nobody will ever use it, so nobody has to wait for it at the end.
+      await writer.close().catch(() => undefined)
+      throw error
+    }
     this.#open.push(writer)
-    await prepare(writer)
     writer.whenReopened?.(prepare)
     this.#writers.add(writer)
   }
@@ -125,12 +131,21 @@ export class SqlDatabase {
 
   async #withReader<T>(timeoutMs: number, work: (connection: SqliteConnection) => Promise<T>): Promise<T> {
     if (this.#readersOpen < this.#driver.readersMax) {
-      this.#readersOpen += 1
+      await this.#addReader()
+    }
+    return this.#readers.use('read lock', timeoutMs, work)
+  }
+
+  async #addReader(): Promise<void> {
+    this.#readersOpen += 1
+    try {
       const opened = await this.#driver.open('reader')
       this.#open.push(opened)
       this.#readers.add(opened)
+    } catch (error) {
+      this.#readersOpen -= 1
+      throw error
     }
-    return this.#readers.use('read lock', timeoutMs, work)
   }
 }
 

@@ -12,6 +12,11 @@ export type StatementEffects = {
 /** Distinct statements remembered before all are forgotten: apps that splice values into SQL must not fill the memory. */
 const REMEMBERED_MAX = 1000
 
+/** Asks for a plan: reads and writes nothing, and cannot be explained itself. */
+const EXPLAINS = /^\s*(?:--[^\n]*\n\s*)*explain\b/i
+
+const NO_EFFECTS: StatementEffects = { reads: [], writes: [], changesSchema: false, writesInTriggersOnly: false }
+
 /** Explains each distinct statement once. */
 export class EffectsReader {
   #known = new Map<string, StatementEffects>()
@@ -20,6 +25,7 @@ export class EffectsReader {
   async read(connection: SqliteConnection, sql: string): Promise<StatementEffects> {
     const known = this.#known.get(sql)
     if (known !== undefined) return known
+    if (EXPLAINS.test(sql)) return NO_EFFECTS
     this.#tables ??= readTablesByRoot(connection)
     const tables = await this.#tables
     const { columns, rows } = await connection.run(`EXPLAIN ${sql}`)

@@ -80,6 +80,7 @@ function notePublished(priority: number | undefined, nowMs: number): string {
   const level = priority ?? FULL_SYNC_PRIORITY
   const nowMicroseconds = Math.trunc(nowMs) * 1000
   const full = `DELETE FROM ps_updated_rows;
+    DELETE FROM ps_untyped;
     UPDATE ps_buckets SET count_at_last = target_count, count_since_last = 0
       WHERE count_at_last <> target_count OR count_since_last <> 0;`
   return `UPDATE ps_buckets SET last_applied_op = last_op WHERE last_applied_op <> last_op AND priority <= ${level};

@@ -81,6 +81,7 @@ export async function publishChanged(
       FROM ps_buckets b CROSS JOIN ps_oplog o ON o.bucket = b.id AND o.op_id > b.last_applied_op
       WHERE b.last_op > b.last_applied_op AND o.row_type IS NOT NULL AND ${isCovered(covered)};
     ${isFull ? 'INSERT OR IGNORE INTO ps_changed(row_type, row_id) SELECT row_type, row_id FROM ps_updated_rows;' : ''}`)
+  if (!isFull) await connection.exec(markShadowed(covered))
   const { rows } = await connection.run('SELECT DISTINCT row_type FROM ps_changed')
   if (rows.length === 0) return []
   await connection.exec(CREATE_ROW_INDEX)
@@ -94,6 +95,17 @@ export async function publishChanged(
   }
   await connection.exec('DELETE FROM ps_changed')
   return changed
+}
+
+/**
+ * Rows that other buckets have, too: what they hold may be newer, and was perhaps shown before, so the next full
+ * publish looks again.
+ */
+function markShadowed(covered: Covered): string {
+  return `INSERT OR IGNORE INTO ps_updated_rows(row_type, row_id)
+    SELECT c.row_type, c.row_id FROM ps_changed c WHERE EXISTS (
+      SELECT 1 FROM ps_oplog o JOIN ps_buckets b ON b.id = o.bucket
+      WHERE o.row_id = c.row_id AND o.row_type = c.row_type AND NOT (${isCovered(covered)}));`
 }
 
 function isShown(table: ResolvedTable): boolean {

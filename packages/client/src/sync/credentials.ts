@@ -11,6 +11,11 @@ export class CredentialCache {
     this.#fetch = fetch
   }
 
+  /** Of the credentials in use; undefined when there are none. */
+  get token(): string | undefined {
+    return this.#known?.token
+  }
+
   /** Throws `not-signed-in` or `bad-endpoint`, or what the app's function throws. */
   read(): Promise<Credentials> {
     return this.#known === undefined ? this.renew() : Promise.resolve(this.#known)

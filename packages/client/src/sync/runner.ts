@@ -198,15 +198,23 @@ export class Runner {
   #prefetchCredentials(): void {
     const { credentials, logger } = this.#parts
     const { iteration } = this.#state
+    const { token: before } = credentials
     credentials.renew().then(
-      () => (this.#state.iteration === iteration ? this.send({ kind: 'restart' }) : undefined),
+      // The same token again would run out at the same moment: connecting anew would only ask for the next one.
+      ({ token }) =>
+        this.#state.iteration === iteration && token !== before ? this.send({ kind: 'restart' }) : undefined,
       (error: unknown) =>
         logger.log({ level: 'warn', message: 'Could not fetch new credentials ahead of time', error }),
     )
   }
 
-  #tell(storedStatusChanged: boolean): Promise<void> {
-    return this.#parts.onChange({ state: this.#state, progress: this.#progress, storedStatusChanged })
+  /** Never rejects: what cannot be told must not keep the next event from being dealt with. */
+  async #tell(storedStatusChanged: boolean): Promise<void> {
+    try {
+      await this.#parts.onChange({ state: this.#state, progress: this.#progress, storedStatusChanged })
+    } catch (error) {
+      this.#parts.logger.log({ level: 'error', message: 'The sync status could not be updated', error })
+    }
   }
 }
 

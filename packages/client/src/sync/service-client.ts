@@ -1,6 +1,7 @@
 import { encodeSyncRequest, HeadwaterError } from '@headwater/protocol'
 import type { SyncRequest } from '@headwater/protocol'
 import { parseWriteCheckpoint } from '../upload/queue.ts'
+import type { Clock } from '../clock.ts'
 import type { CredentialCache } from './credentials.ts'
 
 const BSON = 'application/vnd.powersync.bson-stream'
@@ -25,7 +26,19 @@ export class RefusedError extends HeadwaterError {
   }
 }
 
+type RequestParts = {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly body?: string
+}
+
+type ReadAnswer<T> = (response: Response) => T | Promise<T>
+
+/** After that long without an answer nobody will give one, or nothing gets through to us. */
+const ANSWER_MAX_MS = 45_000
+
 export type ServiceClientParts = {
+  readonly clock: Clock
   readonly fetch: typeof fetch
   readonly credentials: CredentialCache
   readonly userAgent: string | undefined
@@ -40,38 +53,72 @@ export class ServiceClient {
   }
 
   async openStream(request: SyncRequest, signal: AbortSignal): Promise<OpenStream> {
-    const response = await this.#send('/sync/stream', signal, {
+    const init = {
       method: 'POST',
       headers: { accept: ACCEPT, 'content-type': 'application/json' },
       body: JSON.stringify(encodeSyncRequest(request)),
+    }
+    return this.#send('/sync/stream', signal, init, ({ body, headers }) => {
+      if (body === null) throw new HeadwaterError('sync-interrupted', 'Cannot sync: the answer has no body')
+      return { body, format: headers.get('content-type') === BSON ? 'bson' : 'ndjson' }
     })
-    if (response.body === null) throw new HeadwaterError('sync-interrupted', 'Cannot sync: the answer has no body')
-    return { body: response.body, format: response.headers.get('content-type') === BSON ? 'bson' : 'ndjson' }
   }
 
   /** A number that the stream announces once everything committed before this call is in what it sent. */
   async requestWriteCheckpoint(clientId: string, signal: AbortSignal): Promise<bigint> {
     const path = `/write-checkpoint2.json?client_id=${encodeURIComponent(clientId)}`
-    const response = await this.#send(path, signal, { method: 'GET', headers: { accept: 'application/json' } })
-    const body: unknown = await response.json()
+    const init = { method: 'GET', headers: { accept: 'application/json' } }
+    const body = await this.#send(path, signal, init, (response): Promise<unknown> => response.json())
     return parseWriteCheckpoint(String(readPath(body, ['data', 'write_checkpoint'])))
   }
 
-  async #send(
-    path: string,
-    signal: AbortSignal,
-    init: { readonly method: string; readonly headers: Record<string, string>; readonly body?: string },
-  ): Promise<Response> {
+  /** Throws `sync-interrupted` when `read` has nothing in time. What it returns may go on for longer. */
+  async #send<T>(path: string, signal: AbortSignal, init: RequestParts, read: ReadAnswer<T>): Promise<T> {
+    const { endpoint, token } = await unlessAborted(this.#parts.credentials.read(), signal)
+    const settled = new AbortController()
+    const late = new AbortController()
+    const watch = async () => {
+      await this.#parts.clock.wait(ANSWER_MAX_MS, settled.signal)
+      if (settled.signal.aborted) return
+      const silence = `${endpoint} has not answered for ${ANSWER_MAX_MS / 1000} seconds`
+      late.abort(new HeadwaterError('sync-interrupted', `Cannot sync: ${silence}`))
+    }
+    void watch()
+    const either = AbortSignal.any([signal, late.signal])
+    try {
+      return await unlessAborted(this.#exchange({ endpoint, token, path }, { ...init, signal: either }, read), either)
+    } finally {
+      settled.abort()
+    }
+  }
+
+  async #exchange<T>(
+    { endpoint, token, path }: { readonly endpoint: string; readonly token: string; readonly path: string },
+    init: RequestParts & { readonly signal: AbortSignal },
+    read: ReadAnswer<T>,
+  ): Promise<T> {
     const { credentials, userAgent, fetch } = this.#parts
-    const { endpoint, token } = await credentials.read()
     const headers: Record<string, string> = { ...init.headers, authorization: `Token ${token}` }
     if (userAgent !== undefined) headers['x-user-agent'] = userAgent
-    const response = await fetch(endpoint + path, { ...init, headers, signal, cache: 'no-store' })
-    if (response.ok) return response
+    const response = await fetch(endpoint + path, { ...init, headers, cache: 'no-store' })
+    if (response.ok) return read(response)
     if (response.status === 401) credentials.discard(token)
     const text = (await response.text()).slice(0, ERROR_TEXT_MAX)
     const message = `Cannot sync: ${endpoint}${path.split('?')[0]} answered ${response.status} ${text}`
     throw new RefusedError(message, response.status, readRetryAfter(response.headers.get('retry-after')))
+  }
+}
+
+/** Rejects as soon as `signal` aborts: an app's function may take for ever, or wait for us to let go. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -76,4 +76,25 @@ describe('a stream of lines', () => {
     await expect(readAll(new ReadableStream(), clock)).rejects.toMatchObject({ code: 'sync-interrupted' })
     expect(waits).toEqual([SILENCE_MAX_MS])
   })
+
+  test('may take any time for one long line, as long as bytes come', async () => {
+    const bytes = new TextEncoder().encode('{"token_expires_in":60}\n')
+    let at = 0
+    let waits = 0
+    const clock: Clock = {
+      ...systemClock,
+      wait: (_, signal) => {
+        waits += 1
+        return systemClock.wait(60_000, signal)
+      },
+    }
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        if (at === bytes.length) controller.close()
+        else controller.enqueue(bytes.subarray(at, ++at))
+      },
+    })
+    expect(await readAll(body, clock)).toHaveLength(1)
+    expect(waits).toBeGreaterThan(bytes.length)
+  })
 })

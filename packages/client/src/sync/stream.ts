@@ -22,7 +22,7 @@ export function readStream(
   stream: OpenStream,
   parts: { readonly clock: Clock; readonly signal: AbortSignal; readonly limits?: BatchLimits },
 ): AsyncGenerator<StreamItem, void, undefined> {
-  const chunks = readChunks(stream.body, parts.signal)
+  const chunks = readChunks(stream.body, parts)
   const items = stream.format === 'bson' ? readBson(chunks) : readNdjson(chunks)
   return inBatches(items, { clock: parts.clock, limits: parts.limits ?? BATCH_LIMITS })
 }
@@ -71,7 +71,7 @@ function formatOperation(operation: Operation): object {
 
 /**
  * Hands data on when it is enough, when it has waited long enough, or when something else comes. The next line is
- * already being fetched while the one before is dealt with. Throws `sync-interrupted` after a long silence.
+ * already being fetched while the one before is dealt with.
  */
 async function* inBatches(
   items: AsyncGenerator<SingleItem, void, undefined>,
@@ -84,9 +84,8 @@ async function* inBatches(
   // Whoever awaits it hears of a failure; until then it must not count as unhandled.
   next.catch(() => undefined)
   for (;;) {
-    const result = await within(next, lines.length > 0 ? limits.delayMs : SILENCE_MAX_MS, parts)
+    const result = lines.length === 0 ? await next : await within(next, limits.delayMs, parts)
     if (result === 'late') {
-      if (lines.length === 0) throw silence()
       yield { kind: 'data', lines }
       lines = []
       characters = 0
@@ -118,11 +117,15 @@ async function within<T>(promise: Promise<T>, limitMs: number, parts: { readonly
   }
 }
 
-/** Ends when `signal` aborts; some environments do not cancel a body by the signal of its request. */
+/**
+ * Ends when `signal` aborts; some environments do not cancel a body by the signal of its request. Throws
+ * `sync-interrupted` after a long silence: of bytes, since a huge row on a slow line takes as long as it takes.
+ */
 async function* readChunks(
   body: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
+  parts: { readonly clock: Clock; readonly signal: AbortSignal },
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const { signal } = parts
   const reader = body.getReader()
   const cancel = () => {
     reader.cancel().catch(() => undefined)
@@ -130,9 +133,10 @@ async function* readChunks(
   signal.addEventListener('abort', cancel, { once: true })
   try {
     for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return
-      yield value
+      const result = await within(reader.read(), SILENCE_MAX_MS, parts)
+      if (result === 'late') throw silence()
+      if (result.done) return
+      yield result.value
     }
   } finally {
     signal.removeEventListener('abort', cancel)

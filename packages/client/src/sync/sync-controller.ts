@@ -42,6 +42,9 @@ export type BoundConnector = {
   readonly uploadData: () => Promise<void>
 }
 
+/** How long an upload may go on when disconnecting. Past this it may be what waits for us: it is left to itself. */
+const UPLOAD_GRACE_MS = 2000
+
 /** What runs between connect and disconnect. */
 type Session = { readonly runner: Runner; readonly stop: () => Promise<void> }
 
@@ -60,6 +63,7 @@ export class SyncController {
   /** Connecting and disconnecting happen one after the other; only the last call of several counts. */
   #tail: Promise<void> = Promise.resolve()
   #calls = 0
+  #lastUpload: Promise<void> = Promise.resolve()
 
   constructor(parts: SyncParts) {
     this.#parts = parts
@@ -149,7 +153,7 @@ export class SyncController {
     const clientId = await readClientId(sql)
     const retryDelayMs = options.retryDelayMs ?? DEFAULT_RETRY_DELAY_MS
     const credentials = new CredentialCache(connector.fetchCredentials)
-    const service = new ServiceClient({ fetch, credentials, userAgent })
+    const service = new ServiceClient({ clock, fetch, credentials, userAgent })
     const stopped = new AbortController()
     const runner = new Runner({
       store: this.#store,
@@ -171,7 +175,7 @@ export class SyncController {
       logger,
       retryDelayMs,
       throttleMs: options.crudUploadThrottleMs ?? DEFAULT_CRUD_UPLOAD_THROTTLE_MS,
-      uploadData: connector.uploadData,
+      uploadData: () => this.#uploadInTurn(connector.uploadData, stopped.signal),
       requestWriteCheckpoint: (signal) => service.requestWriteCheckpoint(clientId, signal),
       onStatus: (upload) => {
         this.#upload = upload
@@ -180,7 +184,7 @@ export class SyncController {
       onCompleted: () => void runner.send({ kind: 'uploads-completed' }),
     })
     const stopListening = changes.listen((tables) => {
-      if (tables.has('ps_crud')) uploader.trigger()
+      if (tables.has('ps_crud')) uploader.noteWrite()
     })
     const stopWakeUps = listenForWakeUps?.(() => {
       uploader.retryNow()
@@ -193,18 +197,34 @@ export class SyncController {
       stopListening()
       stopWakeUps?.()
       await runner.stop()
-      await uploads
+      await this.#atMost(UPLOAD_GRACE_MS, uploads)
       this.#upload = { ...this.#upload, uploading: false }
       this.#update()
     }
     return { runner, stop }
   }
 
+  /** One call of the app's function at a time, even when the one before was given up. */
+  #uploadInTurn(uploadData: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const call = this.#lastUpload.then(() => (signal.aborted ? undefined : uploadData()))
+    this.#lastUpload = call.catch(() => undefined)
+    return call
+  }
+
+  async #atMost(limitMs: number, work: Promise<void>): Promise<void> {
+    const done = new AbortController()
+    await Promise.race([work, this.#parts.clock.wait(limitMs, done.signal)])
+    done.abort()
+  }
+
   async #onRunner({ state, progress, storedStatusChanged }: RunnerChange): Promise<void> {
     this.#state = state
     this.#progress = progress
-    if (storedStatusChanged) this.#stored = await this.#store.readStatus()
-    this.#update()
+    try {
+      if (storedStatusChanged) this.#stored = await this.#store.readStatus()
+    } finally {
+      this.#update()
+    }
   }
 
   #update(): void {

@@ -22,8 +22,13 @@ export type UploaderOptions = {
   readonly entriesMax?: number
 }
 
-/** Enough to hide the round trip, small enough for any body limit. */
+/** Enough to hide the round trip. */
 const ENTRIES_MAX = 1000
+
+/** Of the body; more than one transaction goes along only up to here. Below what most backends and proxies take. */
+const CHARACTERS_MAX = 1024 * 1024
+
+const PAYLOAD_TOO_LARGE = 413
 
 type UploadResult = {
   readonly tx_id: number
@@ -38,30 +43,42 @@ type UploadResult = {
 export function createUploader(options: UploaderOptions): (database: UploadSource) => Promise<void> {
   const send = options.fetch ?? ((...args) => fetch(...args))
   return async (database) => {
-    const transactions = await readTransactions(database, options.entriesMax ?? ENTRIES_MAX)
-    if (transactions.length === 0) return
-    const response = await send(options.url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...(await readHeaders(options)) },
-      body: JSON.stringify({
-        client_id: await database.getClientId(),
-        transactions: transactions.map(encodeTransaction),
-      }),
-    })
+    const clientId = await database.getClientId()
+    const post = async (batch: readonly Encoded[]): Promise<Response> =>
+      send(options.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(await readHeaders(options)) },
+        body: `{"client_id":${JSON.stringify(clientId)},"transactions":[${batch.map(({ json }) => json).join()}]}`,
+      })
+    let batch = await readTransactions(database, options.entriesMax ?? ENTRIES_MAX)
+    if (batch.length === 0) return
+    let response = await post(batch)
+    // Some proxies take less than we think; one transaction is the least there is.
+    while (response.status === PAYLOAD_TOO_LARGE && batch.length > 1) {
+      await response.body?.cancel()
+      batch = batch.slice(0, batch.length >> 1)
+      response = await post(batch)
+    }
+    const transactions = batch.map(({ transaction }) => transaction)
     if (!response.ok) throw await refusal(options.url, response)
     await settle(transactions, readResults(options.url, await response.json()), options)
   }
 }
 
-async function readTransactions(database: UploadSource, entriesMax: number): Promise<CrudTransaction[]> {
-  const transactions: CrudTransaction[] = []
+type Encoded = { readonly transaction: CrudTransaction; readonly json: string }
+
+async function readTransactions(database: UploadSource, entriesMax: number): Promise<Encoded[]> {
+  const batch: Encoded[] = []
   let entries = 0
+  let characters = 0
   for await (const transaction of database.getCrudTransactions()) {
-    if (entries > 0 && entries + transaction.crud.length > entriesMax) break
-    transactions.push(transaction)
+    const json = JSON.stringify(encodeTransaction(transaction))
     entries += transaction.crud.length
+    characters += json.length
+    if (batch.length > 0 && (entries > entriesMax || characters > CHARACTERS_MAX)) break
+    batch.push({ transaction, json })
   }
-  return transactions
+  return batch
 }
 
 async function readHeaders(options: UploaderOptions): Promise<Record<string, string>> {

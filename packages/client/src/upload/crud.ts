@@ -47,7 +47,7 @@ export class CrudEntry {
 
   /** Reads a row of `ps_crud`. */
   static fromRow(row: { readonly id: number; readonly data: string; readonly tx_id?: number | null }): CrudEntry {
-    const payload: Omit<CrudEntryJson, 'op_id' | 'tx_id'> = JSON.parse(row.data)
+    const payload: Omit<CrudEntryJson, 'op_id' | 'tx_id'> = JSON.parse(row.data, keepDigits)
     return new CrudEntry({ ...payload, op_id: row.id, tx_id: row.tx_id ?? undefined })
   }
 
@@ -80,6 +80,13 @@ export class CrudEntry {
       this.metadata,
     ]
   }
+}
+
+/** A whole number that JavaScript would round becomes a text of its digits, which backends read as exactly that number. */
+function keepDigits(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
+  const source = context?.source
+  return source !== undefined && /^-?\d+$/.test(source) ? source : value
 }
 
 /** Entries from the head of the queue. */

@@ -33,7 +33,8 @@ const QUEUE_STATE = `
 /** Empties the upload queue through the app's function, with a pause of its own after failures: it needs no stream. */
 export class Uploader {
   readonly #parts: UploaderParts
-  #wanted = true
+  /** Why there is to be another round; rounds that writes start keep their distance. */
+  #wanted: 'no' | 'by-write' | 'at-once' = 'at-once'
   #wakeUp = () => {}
   #error: Error | undefined
   #cutPause = () => {}
@@ -42,35 +43,45 @@ export class Uploader {
     this.#parts = parts
   }
 
-  /** There may be something to upload. */
-  readonly trigger = (): void => {
-    this.#wanted = true
+  /** There may be something to upload, for another reason than a write. */
+  readonly trigger = (): void => this.#want('at-once')
+
+  /** Something was written. */
+  readonly noteWrite = (): void => this.#want('by-write')
+
+  #want(why: 'by-write' | 'at-once'): void {
+    if (this.#wanted !== 'at-once') this.#wanted = why
     this.#wakeUp()
   }
 
   /** Runs until `signal` aborts. No upload starts after that. */
   async run(signal: AbortSignal): Promise<void> {
+    const stop = () => this.#wakeUp()
+    signal.addEventListener('abort', stop, { once: true })
     const { clock, random, retryDelayMs, throttleMs, logger } = this.#parts
     let failures = 0
-    let roundEndedMs = -Infinity
+    /** When the last round began that a write had started. */
+    let roundBeganMs = -Infinity
     while (!signal.aborted) {
       await this.#untilWanted(signal)
-      await clock.wait(Math.max(0, roundEndedMs + throttleMs - clock.monotonicMs()), signal)
+      const byWrite = this.#wanted === 'by-write'
+      if (byWrite) await clock.wait(Math.max(0, roundBeganMs + throttleMs - clock.monotonicMs()), signal)
       if (signal.aborted) return
-      this.#wanted = false
+      this.#wanted = 'no'
+      const beganMs = clock.monotonicMs()
       try {
         const uploaded = await this.#round(signal)
+        if (signal.aborted) return
         failures = 0
         this.#tell(false, undefined)
-        if (uploaded) roundEndedMs = clock.monotonicMs()
+        if (uploaded && byWrite) roundBeganMs = beganMs
       } catch (error) {
         if (signal.aborted) return
         failures += 1
-        this.#wanted = true
+        this.#wanted = 'at-once'
         logger.log({ level: 'warn', message: 'Upload failed, trying again later', error })
         this.#tell(false, error instanceof Error ? error : new Error(String(error)))
         await this.#pause(backoffMs(failures, retryDelayMs, random()), signal)
-        roundEndedMs = -Infinity
       }
     }
   }
@@ -111,7 +122,7 @@ export class Uploader {
         return true
       })
       if (!adopted) {
-        this.#wanted = true
+        this.#want('by-write')
         return
       }
     }
@@ -129,10 +140,9 @@ export class Uploader {
   }
 
   async #untilWanted(signal: AbortSignal): Promise<void> {
-    while (!this.#wanted && !signal.aborted) {
+    while (this.#wanted === 'no' && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#wakeUp = resolve
-        signal.addEventListener('abort', () => resolve(), { once: true })
       })
     }
   }

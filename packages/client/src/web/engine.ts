@@ -1,6 +1,7 @@
 import type { Database, PreparedStatement, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 import type { SqliteValue, StatementResult } from '../sqlite/driver.ts'
-import { randomUuid } from './random-uuid.ts'
+import { refuseSeveral } from '../sqlite/single-statement.ts'
+import { randomUuid } from '../random-uuid.ts'
 
 /** Statements kept ready. Preparing one costs more than running it; the sync loop and a page of queries fit. */
 const PREPARED_MAX = 128
@@ -26,9 +27,20 @@ export function createEngine(sqlite3: Sqlite3Static, database: Database): Engine
     database.createFunction(name, randomUuid, { arity: 0, innocuous: true })
   }
 
+  const prepare = (sql: string): PreparedStatement => {
+    const statement = database.prepare(sql)
+    try {
+      refuseSeveral(sql, capi.sqlite3_sql(statement) ?? sql)
+      return statement
+    } catch (error) {
+      statement.finalize()
+      throw error
+    }
+  }
+
   const find = (sql: string): PreparedStatement => {
     const found = prepared.get(sql)
-    if (found === undefined) return database.prepare(sql)
+    if (found === undefined) return prepare(sql)
     prepared.delete(sql)
     return found
   }

@@ -2,7 +2,7 @@ import { HeadwaterError } from '@headwater/protocol'
 import { decodeFailure } from './failure.ts'
 import { waitForRelease } from './locks.ts'
 import type { Answer, Request, StorageInUse } from './messages.ts'
-import { randomUuid } from './random-uuid.ts'
+import { randomUuid } from '../random-uuid.ts'
 
 /** One worker with one open database, until it ends. Requests are answered in the order they were sent. */
 export type WorkerLink = {
