@@ -205,6 +205,16 @@ describe('values that the stream leaves out because they did not change', () => 
   })
 })
 
+test('a row that is deleted takes its lookup entries with it', () => {
+  const table = tableOf(
+    OWNED.replace('SELECT * FROM todos', 'SELECT * FROM lists WHERE id IN (SELECT title FROM todos').concat(')'),
+  )
+  const before = after(apply([insert('1', 'ann', 'groceries')], NOTHING, table))
+  const { lookups } = apply([remove('1')], before, table)
+  expect(lookups).toEqual([{ row: '16384:1', before: before.get('16384:1' as RowKey)?.lookups, after: [] }])
+  expect(lookups[0]?.before).toHaveLength(1)
+})
+
 test('a row that takes the key of an incomplete one takes none of its values', () => {
   const big = after(apply([{ kind: 'insert', relationOid: OID, row: ['1', 'ann', 'one'], rowBytes: 5_000 }]))
   const changes: RowChanges = new Map()

@@ -1,7 +1,7 @@
 import { createServer, connect, type Socket, type AddressInfo } from 'node:net'
 import { createTestDatabase, startTestPostgres, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { EVERYTHING, startReplication } from './replication-under-test.ts'
+import { EVERYTHING, startReplication } from './replication.test-parts.ts'
 
 let postgres: TestPostgres
 
