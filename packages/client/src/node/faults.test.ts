@@ -95,6 +95,16 @@ describe('statements', () => {
     expect(await opened.db.getAll('SELECT id FROM lists')).toEqual([])
   })
 
+  test.each(['SAVEPOINT s', '/* all or nothing */ BEGIN', ' -- so\n; begin'])(
+    'that open a transaction and leave it (%j) do not block the database',
+    async (sql) => {
+      await using opened = await openThrowAway(schema)
+      await opened.db.execute(sql).catch(() => undefined)
+      await opened.db.execute(`INSERT INTO lists(id) VALUES ('a')`)
+      expect(await opened.db.getAll('SELECT id FROM lists')).toEqual([{ id: 'a' }])
+    },
+  )
+
   test('EXPLAIN can be run like any other', async () => {
     await using opened = await openThrowAway(schema)
     const { array } = await opened.db.execute('EXPLAIN QUERY PLAN SELECT * FROM lists')

@@ -56,7 +56,7 @@ export const SCHEMA_TABLE = 'sqlite_schema'
 
 /** Statements that SQLite refuses inside a transaction, or that open and close one. */
 export const PASSED_THROUGH =
-  /^\s*(?:--[^\n]*\n\s*)*(vacuum|pragma|attach|detach|begin|commit|end|rollback|savepoint|release)\b/i
+  /^(?:[\s;]|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(vacuum|pragma|attach|detach|begin|commit|end|rollback|savepoint|release)\b/i
 
 /**
  * Starts a write unit. Rows captured in it get a transaction id of their own: the last one is dropped here, at the
@@ -168,6 +168,11 @@ export class WriteSession {
   }
 
   async #passThrough(keyword: string, sql: string, parameters: readonly SqliteValue[]): Promise<StatementResult> {
+    if (keyword === 'savepoint' && !this.#inTransaction) {
+      // It would open a transaction that nobody ends.
+      const message = 'Cannot set a savepoint, because no transaction is open: use writeTransaction()'
+      throw new HeadwaterError('transaction-ended', message)
+    }
     const result = await this.#parts.connection.run(sql, parameters)
     if (keyword === 'begin') {
       this.#inTransaction = true

@@ -13,7 +13,7 @@ export type StatementEffects = {
 const REMEMBERED_MAX = 1000
 
 /** Asks for a plan: reads and writes nothing, and cannot be explained itself. */
-const EXPLAINS = /^\s*(?:--[^\n]*\n\s*)*explain\b/i
+const EXPLAINS = /^(?:[\s;]|--[^\n]*\n|\/\*[\s\S]*?\*\/)*explain\b/i
 
 const NO_EFFECTS: StatementEffects = { reads: [], writes: [], changesSchema: false, writesInTriggersOnly: false }
 
