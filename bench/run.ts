@@ -17,6 +17,8 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   buckets: async () => (await import('./scenarios/buckets.ts')).scenario,
   idle: async () => (await import('./scenarios/idle.ts')).scenario,
   'client-first-sync': async () => (await import('./scenarios/client-first-sync.ts')).scenario,
+  'client-first-sync-web': async () => (await import('./scenarios/client-first-sync-web.ts')).scenario,
+  'write-on-device': async () => (await import('./scenarios/write-on-device.ts')).scenario,
 }
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean' } } })
