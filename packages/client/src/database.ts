@@ -48,6 +48,7 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
   #schema: Schema
   #life: 'opening' | 'ready' | 'closed' = 'opening'
   #closing: Promise<void> | undefined
+  #clientId: string | undefined
 
   constructor(parts: DatabaseParts<S>) {
     if (typeof parts.schema?.toJSON !== 'function') {
@@ -108,7 +109,8 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
 
   async getClientId(): Promise<string> {
     await this.#usable()
-    return readClientId(this.#sql)
+    this.#clientId ??= await readClientId(this.#sql)
+    return this.#clientId
   }
 
   /** Starts syncing. Resolves when the first attempt has succeeded or failed; never throws for trouble with the network. */

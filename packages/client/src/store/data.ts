@@ -29,7 +29,8 @@ const APPEND = `
   WHERE op_id > last_op`
 
 const TOUCHED = `
-  SELECT id, last_op, appended FROM ps_buckets WHERE name IN (SELECT value FROM json_each(?1))`
+  SELECT id, last_op, appended, (SELECT needs_index FROM ps_control WHERE id = 1)
+  FROM ps_buckets WHERE name IN (SELECT value FROM json_each(?1))`
 
 const LAST_CLEAR = `
   SELECT max(op_id) FROM ps_oplog WHERE bucket = ?1 AND op_id > ?2 AND row_type IS NULL AND row_id = 'CLEAR'`
@@ -64,7 +65,10 @@ export async function storeData(connection: SqliteConnection, lines: readonly Da
     if (cleared || bucket.appended) appended.push(bucket.id)
   }
   const replacing = touched.map(({ id }) => id).filter((id) => !appended.includes(id))
-  if (replacing.length > 0) script.push(CREATE_ROW_INDEX, markRemoved(replacing), findReplaced(replacing))
+  if (replacing.length > 0) {
+    if (rows[0]?.[3] !== 0) script.push(CREATE_ROW_INDEX)
+    script.push(markRemoved(replacing), findReplaced(replacing))
+  }
   script.push(count(touched.map(({ id }) => id)))
   if (replacing.length > 0) script.push(dropDead(replacing))
   await connection.exec(script.join(';\n'))

@@ -66,7 +66,8 @@ export async function publishFirst(connection: SqliteConnection, schema: Schema)
 
 /**
  * Writes what changed since the last time into the tables: of each row the newest operation over all covered buckets.
- * Rows that are left out in all of them go, but only in a full publish. Returns the tables that changed.
+ * Rows that are left out in all of them go, but only in a full publish. Returns the tables that changed. Leaves the
+ * rows it looked at in `ps_changed`.
  */
 export async function publishChanged(
   connection: SqliteConnection,
@@ -82,9 +83,11 @@ export async function publishChanged(
       WHERE b.last_op > b.last_applied_op AND o.row_type IS NOT NULL AND ${isCovered(covered)};
     ${isFull ? 'INSERT OR IGNORE INTO ps_changed(row_type, row_id) SELECT row_type, row_id FROM ps_updated_rows;' : ''}`)
   if (!isFull) await connection.exec(markShadowed(covered))
-  const { rows } = await connection.run('SELECT DISTINCT row_type FROM ps_changed')
+  const { rows } = await connection.run(
+    'SELECT DISTINCT row_type, (SELECT needs_index FROM ps_control WHERE id = 1) FROM ps_changed',
+  )
   if (rows.length === 0) return []
-  await connection.exec(CREATE_ROW_INDEX)
+  if (rows[0]?.[1] !== 0) await connection.exec(CREATE_ROW_INDEX)
   const changed: string[] = []
   for (const [type] of rows) {
     const table = schema.tables.find((table) => table.name === type && isShown(table))
@@ -93,7 +96,6 @@ export async function publishChanged(
     if (isFull) changes += (await connection.run(removeVanished(table))).changes
     if (changes > 0) changed.push(table.internalName)
   }
-  await connection.exec('DELETE FROM ps_changed')
   return changed
 }
 

@@ -12,7 +12,7 @@ export type StreamItem =
 /** How much data is taken into one transaction. */
 export type BatchLimits = { readonly characters: number; readonly delayMs: number }
 
-export const BATCH_LIMITS: BatchLimits = { characters: 1024 * 1024, delayMs: 50 }
+export const BATCH_LIMITS: BatchLimits = { characters: 4 * 1024 * 1024, delayMs: 50 }
 
 /** The service speaks every 20 s at least; after twice that, and a little, nobody is there. */
 export const SILENCE_MAX_MS = 45_000
