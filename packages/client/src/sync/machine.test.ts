@@ -125,9 +125,18 @@ test('what a dead connection still says is not heard', () => {
   }
 })
 
+test('failures are forgotten when a complete checkpoint is held, and when the service ends a stream in good order', () => {
+  const [held] = step(STATES.downloading, { kind: 'completed', priority: undefined, outcome: { kind: 'held' } })
+  const [, effects] = step(STATES.downloading, EVENTS.ended)
+
+  expect(held).toMatchObject({ failures: 0 })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 1, waitMs: undefined })
+})
+
 test('failures count up, keep their error, and are forgotten at a completed checkpoint', () => {
-  const [waiting, effects] = step(STATES.downloading, EVENTS.ended)
-  expect(waiting).toMatchObject({ at: 'waiting', failures: 3, error: failure })
+  const [waiting, effects] = step(STATES.downloading, EVENTS.broken)
+  expect(waiting).toMatchObject({ at: 'waiting', failures: 3 })
+  expect(step(STATES.downloading, EVENTS.ended)[0]).toMatchObject({ error: failure })
   expect(effects).toContainEqual({ kind: 'pause', failures: 3, waitMs: undefined })
   const [current] = step(STATES.downloading, EVENTS.published)
   expect(current).toMatchObject({ failures: 0, error: undefined })

@@ -14,7 +14,8 @@ import type { Target } from './target.ts'
  *                       └────── restart ─────┘   (hidden: still shown as connected)
  *
  * `iteration` numbers connections, so that what a dead one still says is not heard. `failures` counts attempts since
- * the last completed checkpoint.
+ * the last completed checkpoint, or since the service last ended a stream in good order: what it says it does well is no
+ * reason to come back later and later.
  */
 export type SyncState =
   | { readonly at: 'off'; readonly iteration: number }
@@ -166,7 +167,7 @@ function completed(state: Listening, priority: number | undefined, outcome: Comp
       return [next, [{ kind: 'log', level: 'warn', message }, ...effects]]
     }
     case 'held':
-      return [priority === undefined ? { ...state, progress: { kind: 'held', target } } : state, []]
+      return [priority === undefined ? { ...state, failures: 0, progress: { kind: 'held', target } } : state, []]
     case 'published':
       if (priority !== undefined) return [state, []]
       return [
@@ -213,7 +214,7 @@ function listening(state: Attempt, progress: Progress, requested: readonly Strea
 
 /** An end in good order is no error, but it is waited after all the same. What went wrong before stays visible. */
 function fail(state: Attempt, error: Error | undefined, waitMs?: number): Step {
-  const failures = state.failures + 1
+  const failures = error === undefined ? 1 : state.failures + 1
   return [
     { at: 'waiting', iteration: state.iteration, failures, error: error ?? state.error },
     [{ kind: 'close-stream' }, { kind: 'pause', failures, waitMs }],

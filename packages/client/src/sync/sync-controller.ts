@@ -165,7 +165,8 @@ export class SyncController {
       retryDelayMs,
       prepareRequest: () => this.#subscriptions.prepareRequest(clientId, options),
       onChange: (change) => this.#onRunner(change),
-      onWantUpload: () => uploader.trigger(),
+      // The service answers again, so what kept uploads back may be over as well: no use sitting out a long pause.
+      onWantUpload: () => uploader.retryNow(),
       onRenew: () => this.#subscriptions.renew(),
     })
     const uploader = new Uploader({
