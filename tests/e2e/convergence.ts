@@ -20,7 +20,6 @@ export async function expectConvergence(
     const troubles: string[] = []
     for (const device of devices) troubles.push(...(await findTrouble(device, oracle)))
     if (troubles.length === 0) return note(`converged after ${Math.round(performance.now() - startedAtMs)} ms`)
-    note(`not yet: ${troubles.join(' ')}`)
     if (performance.now() - startedAtMs > PATIENCE_MS) {
       throw new Error(`The devices have not converged after ${PATIENCE_MS} ms:\n${troubles.join('\n')}`)
     }

@@ -33,6 +33,8 @@ export type Device = AsyncDisposable & {
   readonly write: () => Promise<void>
   readonly connect: () => void
   readonly disconnect: () => Promise<void>
+  /** The platform says that the network is back. */
+  readonly wake: () => void
   /** Closes the app and opens it again on the same file. */
   readonly restart: () => Promise<void>
   /** Every table as of one moment. */
@@ -59,6 +61,7 @@ const WRITES = {
 export async function openDevice(options: DeviceOptions): Promise<Device> {
   const { name, userId, random, log, proxy } = options
   let breach: string | undefined
+  const wakeUps = new Set<() => void>()
   const token = (): Promise<string> => issueToken({ ...options, ttlSeconds: options.tokenTtlSeconds })
   let db = await open()
 
@@ -67,7 +70,11 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
       schema: DEVICE_SCHEMA,
       database: { dbFilename: join(options.folder, `${name}.db`) },
       random: random.fraction,
-      logger: { log: () => undefined },
+      listenForWakeUps: (wake) => {
+        wakeUps.add(wake)
+        return () => wakeUps.delete(wake)
+      },
+      logger: { log: ({ message, error }) => options.note(`${name} says: ${message} ${String(error ?? '')}`) },
     })
     await opened.init()
     await opened.syncStream('picked', { list: options.pickedList }).subscribe()
@@ -104,6 +111,9 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
     write: () => write(db, options),
     connect: () => connectTo(db),
     disconnect: () => db.disconnect(),
+    wake: () => {
+      for (const wake of wakeUps) wake()
+    },
     restart: async () => {
       await db.close()
       db = await open()

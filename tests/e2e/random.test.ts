@@ -120,6 +120,8 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
     await withPatience(troublemaker.mendAll())
     await using oracle = await openOracle(database.url, ORACLE)
     note('everything is mended')
+    // Pauses between attempts grow with the failures before, up to a minute; this ends them, as it does for a user.
+    for (const device of devices) device.wake()
     await expectConvergence(devices, oracle, note)
     // What has converged must still be alive.
     await writer.addList('ann')
