@@ -37,6 +37,7 @@ export type DisconnectAndClearOptions = {
   readonly soft?: boolean
 }
 
+/** `disconnect` is accepted for the sake of apps that pass it: syncing always ends, since nobody else could go on with it. */
 export type CloseOptions = { readonly disconnect?: boolean }
 
 export type WaitForFirstSyncOptions = { readonly signal?: AbortSignal; readonly priority?: number }

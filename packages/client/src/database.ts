@@ -136,15 +136,15 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
   }
 
   /** Further calls wait for the first one. */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options)
+  close(_options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
-  async #close(options: CloseOptions): Promise<void> {
+  async #close(): Promise<void> {
     await this.#opened.catch(() => undefined)
     this.#listeners.each((listener) => listener.closing?.())
-    if (options.disconnect ?? true) await this.#sync.disconnect()
+    await this.#sync.disconnect()
     for (const query of this.#openQueries) await query.close()
     this.#life = 'closed'
     await this.#sql.close(closedError())

@@ -12,11 +12,13 @@ import {
   diffLine,
   partialLine,
   put,
+  remove,
 } from '../sync/scripted-service.test-parts.ts'
 import { CredentialCache } from '../sync/credentials.ts'
 import { ServiceClient } from '../sync/service-client.ts'
 import { SyncStore } from '../store/sync-store.ts'
 import { createUploader } from '../upload/backend-uploader.ts'
+import { TARGET_UNKNOWN } from '../upload/hold.ts'
 import { eventually, openThrowAway, until } from './throw-away-database.test-parts.ts'
 import { HeadwaterDatabase } from './index.ts'
 
@@ -86,6 +88,51 @@ describe('rows', () => {
   })
 })
 
+describe('a download', () => {
+  test('leaves out operations that it holds already', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db, service } = opened
+    void opened.connect()
+    const stream = await service.stream(0)
+    const all = [put(1, 'lists', 'a', { name: 'A' }), remove(2, 'lists', 'a'), put(3, 'lists', 'b', { name: 'B' })]
+    stream.send(checkpointLine(3, [bucketEntry('b', all)]), dataLine('b', all.slice(0, 2)), completeLine(2))
+    const again = await service.stream(1)
+    again.send(checkpointLine(3, [bucketEntry('b', all)]), dataLine('b', all.slice(0, 2)))
+    await db.waitForStatus((status) => (status.downloadProgress?.downloadedOperations ?? 0) > 0)
+    again.send(dataLine('b', all.slice(0, 2)), { token_expires_in: 60 }, dataLine('b', all.slice(1)), completeLine(3))
+    await db.waitForFirstSync()
+    expect(await db.getAll('SELECT name FROM lists')).toEqual([{ name: 'B' }])
+    expect(service.streams).toHaveLength(2)
+  })
+
+  test('is checked against the newest sum, also when the number of operations stays the same', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db, service, logs } = opened
+    void opened.connect()
+    const stream = await service.stream(0)
+    const rows = [put(1, 'lists', 'a', { name: 'A' })]
+    stream.send(checkpointLine(1, [bucketEntry('b', rows)]), dataLine('b', rows), completeLine(1))
+    await db.waitForFirstSync()
+    const replaced = [put(2, 'lists', 'a', { name: 'other' })]
+    stream.send(diffLine(2, [bucketEntry('b', replaced)]), completeLine(2))
+    const second = await service.stream(1)
+    expect(second.request['buckets']).toEqual([])
+    expect(logs.some(({ message }) => message.includes('Checksums differ'))).toBe(true)
+  })
+
+  test('that is complete stands for every more urgent part of it', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db, service } = opened
+    void opened.connect()
+    const stream = await service.stream(0)
+    stream.send(checkpointLine(1, [bucketEntry('b', [], 1)]), partialLine(1, 1))
+    await db.waitForFirstSync({ priority: 1 })
+    stream.send(completeLine(1))
+    await db.waitForFirstSync()
+    expect(db.currentStatus.priorityStatusEntries.map(({ priority }) => priority)).toEqual([2_147_483_647])
+  })
+})
+
 describe('statements', () => {
   test('several in one text are refused rather than run in part', async () => {
     await using opened = await openThrowAway(schema)
@@ -138,6 +185,14 @@ describe('calls from within the connector', () => {
 })
 
 describe('closing', () => {
+  test('ends the sync in any case: nobody else could go on with it', async () => {
+    await using opened = await openThrowAway(schema)
+    await opened.connect()
+    await opened.db.close({ disconnect: false })
+    expect(opened.service.streams[0]?.closedByClient).toBe(true)
+    expect(opened.db.currentStatus.connected).toBe(false)
+  })
+
   test('twice at once is once', async () => {
     await using opened = await openThrowAway(schema)
     const closed: string[] = []
@@ -175,6 +230,17 @@ describe('integers that JavaScript cannot hold', () => {
 })
 
 describe('uploading', () => {
+  test('a write checkpoint that the backend chose counts only when nothing is left to upload', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db } = opened
+    for (const id of ['a', 'b']) await db.execute('INSERT INTO lists(id) VALUES (?)', [id])
+    const readTarget = () => db.getAll('SELECT target_write_checkpoint AS target FROM ps_control')
+    await (await db.getNextCrudTransaction())?.complete('42')
+    expect(await readTarget()).toEqual([{ target: TARGET_UNKNOWN }])
+    await (await db.getNextCrudTransaction())?.complete('43')
+    expect(await readTarget()).toEqual([{ target: 43 }])
+  })
+
   test('sends less at a time to a backend that finds it too much', async () => {
     await using opened = await openThrowAway(schema)
     for (const id of ['a', 'b', 'c']) await opened.db.execute('INSERT INTO lists(id) VALUES (?)', [id])
