@@ -244,6 +244,24 @@ test('a new generation ends the streams of the old one normally', async () => {
   expect(await next).toEqual([])
 })
 
+test('what is committed while the buckets of a client are looked up is not missed', async () => {
+  let between = async (): Promise<void> => {}
+  await using service = await startService({ resolveAfter: () => between() })
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
+  between = async () => {
+    between = async () => {}
+    await service.storage.append(deltaAt(20, { operations: [put('todos', 'T2')] }))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const stream = service.connect()
+  expect(await stream.chunk()).toMatchObject([{ checkpoint: { lastOpId: 1n } }, {}, { lastOpId: 1n }])
+  expect(await stream.chunk()).toMatchObject([
+    { kind: 'checkpoint-diff', diff: { lastOpId: 2n } },
+    { batch: { operations: [{ id: 'T2' }] } },
+    { lastOpId: 2n },
+  ])
+})
+
 test('a client is not told of buckets that were looked up while a new generation began', async () => {
   let startAnother = async (): Promise<void> => {}
   await using service = await startService({ dynamic: true, resolveAfter: () => startAnother() })
