@@ -261,6 +261,39 @@ describe('uploading', () => {
     expect(await opened.db.getUploadQueueStats()).toMatchObject({ count: 2 })
   })
 
+  test('rounds that writes start keep their distance, and the last write is covered', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db } = opened
+    const throttleMs = 200
+    const beganMs: number[] = []
+    await opened.connect(
+      { crudUploadThrottleMs: throttleMs },
+      {
+        uploadData: async (database) => {
+          beganMs.push(performance.now())
+          await (await database.getCrudBatch())?.complete()
+        },
+      },
+    )
+    await db.execute(`INSERT INTO lists(id) VALUES ('first')`)
+    await until(async () => (await db.getUploadQueueStats()).count === 0)
+    await db.execute(`INSERT INTO lists(id) VALUES ('last')`)
+    await until(async () => (await db.getUploadQueueStats()).count === 0)
+    expect(beganMs).toHaveLength(2)
+    // Timers may fire a millisecond early.
+    expect((beganMs[1] ?? 0) - (beganMs[0] ?? 0)).toBeGreaterThan(throttleMs - 5)
+  })
+
+  test('a write forgets which write checkpoint was seen before: another service may count from anywhere', async () => {
+    await using opened = await openThrowAway(schema)
+    const { db } = opened
+    await db.execute('UPDATE ps_control SET target_write_checkpoint = 100, seen_write_checkpoint = 100')
+    await db.execute(`INSERT INTO lists(id) VALUES ('a')`)
+    expect(
+      await db.getAll('SELECT target_write_checkpoint AS target, seen_write_checkpoint AS seen FROM ps_control'),
+    ).toEqual([{ target: TARGET_UNKNOWN, seen: null }])
+  })
+
   test('a write right after the round that connecting started does not wait', async () => {
     await using opened = await openThrowAway(schema)
     const { db } = opened
