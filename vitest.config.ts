@@ -16,6 +16,7 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: [
             'packages/*/src/**/*.test.{ts,tsx}',
             'scripts/**/*.test.ts',
@@ -30,6 +31,7 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'pg',
+          sequence: { groupOrder: 1 },
           include: ['packages/*/src/**/*.pg.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -40,6 +42,7 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'browser',
+          sequence: { groupOrder: 2 },
           include: ['packages/*/src/**/*.browser.test.ts', 'examples/**/*.browser.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -50,6 +53,7 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'across',
+          sequence: { groupOrder: 3 },
           include: ['tests/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,

@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 
 /** A JSON Web Key, private or public; only its public part is used. */
 export type Jwk = { readonly kty: string; readonly [field: string]: unknown }
