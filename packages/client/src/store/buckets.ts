@@ -19,12 +19,12 @@ const NAMED = 'SELECT id FROM ps_buckets WHERE name IN (SELECT value FROM json_e
  * that runs backwards in one bucket and forwards in another says nothing.
  */
 const RESET_COUNTERS = `
-  UPDATE ps_buckets SET count_at_last = 0, count_since_last = 0
-  WHERE (count_at_last <> 0 OR count_since_last <> 0)
-    AND EXISTS (SELECT 1 FROM ps_buckets WHERE target_count < count_at_last + count_since_last)`
+  UPDATE ps_buckets SET count_at_last = 0, count_since_last = 0 WHERE count_at_last <> 0 OR count_since_last <> 0`
 
 const PROGRESS = `
-  SELECT priority, sum(count_at_last), sum(count_since_last), sum(target_count) FROM ps_buckets GROUP BY priority`
+  SELECT priority, sum(count_at_last), sum(count_since_last), sum(target_count),
+    max(target_count < count_at_last + count_since_last)
+  FROM ps_buckets GROUP BY priority`
 
 const POSITIONS = `
   SELECT name, max(last_op, CASE WHEN verified = 1 THEN (SELECT checkpoint_op FROM ps_control WHERE id = 1) ELSE 0 END)
@@ -59,7 +59,6 @@ async function announce(connection: SqliteConnection, entries: readonly BucketEn
   if (entries.length === 0) return
   const json = JSON.stringify(entries.map((entry) => [entry.bucket, entry.checksum, entry.count, entry.priority]))
   await connection.run(ANNOUNCE, [json])
-  await connection.exec(RESET_COUNTERS)
 }
 
 /** Forgets buckets; what was shown of them is found anew at the next full publish. `ids` are whole numbers. */
@@ -74,11 +73,15 @@ export async function dropBuckets(connection: SqliteConnection, ids: readonly st
     DELETE FROM ps_buckets WHERE id IN (${list});`)
 }
 
-/** Download counters, summed up for each priority. */
+/** Download counters after an announcement, summed up for each priority. */
 export async function readProgress(
   connection: SqliteConnection,
 ): Promise<{ priority: number; atLast: number; sinceLast: number; target: number }[]> {
-  const { rows } = await connection.run(PROGRESS)
+  let { rows } = await connection.run(PROGRESS)
+  if (rows.some(([, , , , isTooMuch]) => isTooMuch === 1)) {
+    await connection.exec(RESET_COUNTERS)
+    rows = (await connection.run(PROGRESS)).rows
+  }
   return rows.map(([priority, atLast, sinceLast, target]) => ({
     priority: Number(priority),
     atLast: Number(atLast),

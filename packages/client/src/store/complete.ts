@@ -46,7 +46,6 @@ export async function complete(
   }
   if (priority === undefined) await noteVerified(connection, completion)
   if (!mayPublish(await readHold(connection, schema), priority)) return { kind: 'held' }
-  await connection.exec('UPDATE ps_control SET applying = 1 WHERE id = 1')
   const { tables, indexMissing } = await publish(connection, schema, priority)
   await connection.exec(`UPDATE ps_control SET applying = 0 WHERE id = 1;
     DELETE FROM ps_changed;

@@ -9,6 +9,9 @@ import { CREATE_ROW_INDEX, dropDead } from './data.ts'
 
 const SQLITE_CONSTRAINT = 19
 
+/** What follows in this transaction is not captured. Whoever completes the checkpoint sets it back. */
+const START_APPLYING = 'UPDATE ps_control SET applying = 1 WHERE id = 1'
+
 /** Rows are read from buckets with a priority up to this. */
 type Covered = { readonly priority: number | undefined }
 
@@ -47,7 +50,7 @@ export async function publishFirst(connection: SqliteConnection, schema: Schema)
     const found = await connection.run(`SELECT EXISTS (SELECT 1 FROM ${quoteName(table.internalName)})`)
     if (found.rows[0]?.[0] !== 0) return undefined
   }
-  await connection.exec('SAVEPOINT ps_first')
+  await connection.exec(`SAVEPOINT ps_first; ${START_APPLYING}`)
   try {
     for (const table of tables) {
       await connection.run(
@@ -75,7 +78,7 @@ export async function publishChanged(
   covered: Covered,
 ): Promise<string[]> {
   const isFull = covered.priority === undefined
-  await connection.exec(`
+  await connection.exec(`${START_APPLYING};
     DELETE FROM ps_changed;
     INSERT OR IGNORE INTO ps_changed(row_type, row_id)
       SELECT o.row_type, o.row_id
