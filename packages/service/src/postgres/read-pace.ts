@@ -1,6 +1,9 @@
 /** How long reading waits while the server is busy, so that one read takes what would else be a hundred. */
 export const COALESCE_MS = 1
 
+/** A read of this size has taken many messages: more is there already, and waiting would gain nothing. */
+export const LARGE_READ_BYTES = 32 * 1024
+
 /** Data that arrives closer together than this means a busy server. */
 const BUSY_GAP_MS = 1
 

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
+import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import { HeadwaterError } from '@headwater/protocol'
 import type { Session } from './connection.ts'
 import { formatLsn, type Lsn, LSN_ZERO } from './lsn.ts'
-import { COALESCE_MS, FIRST_PACE, isBusy, stepReadPace } from './read-pace.ts'
+import { COALESCE_MS, FIRST_PACE, isBusy, LARGE_READ_BYTES, stepReadPace } from './read-pace.ts'
 import { quoteIdentifier, quoteLiteral, toSourceError } from './source-error.ts'
 import {
   encodeStandbyStatus,
@@ -40,6 +41,8 @@ export type WalStream = AsyncDisposable & {
   readonly read: (signal: AbortSignal) => Promise<WalBytes | undefined>
   /** True when `read` would return at once. */
   readonly hasData: () => boolean
+  /** Gives what a busy server is sending the time to arrive; returns at once when it is not busy. */
+  readonly waitForMore: () => Promise<void>
   /** Everything up to here is durable; reported to the server by and by. Never moves back. */
   readonly acknowledge: (durable: Lsn) => void
   readonly readPositions: () => WalPositions
@@ -104,6 +107,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
   let bytesReceived = 0
   let lastHeardAtMs = now()
   let pace = FIRST_PACE
+  let wasLarge = false
   let isFull = false
   let resumeTimer: NodeJS.Timeout | undefined
   let statusTimer: NodeJS.Timeout | undefined
@@ -151,10 +155,11 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
     bytesReceived += data.length
     lastHeardAtMs = now()
     pace = stepReadPace(pace, performance.now())
+    wasLarge = data.length >= LARGE_READ_BYTES
     if (end >= BUFFER_MAX_BYTES) {
       isFull = true
       socket.pause()
-    } else if (isBusy(pace) && resumeTimer === undefined) {
+    } else if (isBusy(pace) && !wasLarge && resumeTimer === undefined) {
       socket.pause()
       resumeTimer = setTimeout(() => {
         resumeTimer = undefined
@@ -201,6 +206,12 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       wake?.()
     },
     hasData: () => end > 0 || sentUpTo > LSN_ZERO,
+    waitForMore: async () => {
+      if (!(isBusy(pace) || wasLarge) || end > 0) return
+      if (resumeTimer !== undefined) await pause(COALESCE_MS)
+      // Sockets are read before this comes back.
+      await setImmediate()
+    },
     read: async (signal) => {
       while (mustWait() && !signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>()

@@ -81,7 +81,18 @@ test('a transaction that ends with its last slice is still ended by a batch', ()
 test('transactions wait for more only so long', () => {
   const gatherer = gather([begin(1), insert('a'), commit(10n)])
   expect(gatherer.isOld(100)).toBe(false)
+  expect(gatherer.isOld(100 + BATCH_LIMITS.ageMinMs)).toBe(true)
+})
+
+test('transactions wait for more as long as the batch before took, within limits', () => {
+  const gatherer = gather([begin(1), insert('a'), commit(10n)])
+  gatherer.setPace(50)
+  expect(gatherer.isOld(149)).toBe(false)
+  expect(gatherer.isOld(150)).toBe(true)
+  gatherer.setPace(60_000)
   expect(gatherer.isOld(100 + BATCH_LIMITS.ageMaxMs)).toBe(true)
+  gatherer.setPace(0)
+  expect(gatherer.isOld(100 + BATCH_LIMITS.ageMinMs - 1)).toBe(false)
 })
 
 test('markers go with the transaction that they are in', () => {

@@ -25,12 +25,18 @@ export type BatchTransaction = {
 export type BatchLimits = {
   readonly bytesMax: number
   readonly rowsMax: number
-  /** How long the first transaction of a batch waits for more. */
+  /** How long the first transaction of a batch waits for more: as long as the batch before took, within these. */
+  readonly ageMinMs: number
   readonly ageMaxMs: number
 }
 
 /** Large enough that a commit to disk is shared by thousands of rows, small enough for memory and patience. */
-export const BATCH_LIMITS: BatchLimits = { bytesMax: 4 * 1024 * 1024, rowsMax: 10_000, ageMaxMs: 20 }
+export const BATCH_LIMITS: BatchLimits = {
+  bytesMax: 4 * 1024 * 1024,
+  rowsMax: 10_000,
+  ageMinMs: 5,
+  ageMaxMs: 200,
+}
 
 export type Gatherer = {
   /** Any message but `relation`, `truncate` and logical messages. */
@@ -38,6 +44,8 @@ export type Gatherer = {
   readonly addMarker: (marker: Marker) => void
   /** Have whole transactions waited long enough, whether or not more data is there? */
   readonly isOld: (nowMs: number) => boolean
+  /** Who takes long over a batch is behind: the next one may wait as long, so that it is larger and costs less a row. */
+  readonly setPace: (tookMs: number) => void
   /** Whole transactions gathered so far; undefined when there are none. */
   readonly takeWhole: () => ChangeBatch | undefined
   /** What is there of the transaction that is open; undefined when none is, or it is empty. Take whole ones first. */
@@ -57,6 +65,7 @@ export function createGatherer(limits: BatchLimits): Gatherer {
   let whole: Whole | undefined
   let openXid: number | undefined
   let isOpenListed = false
+  let { ageMinMs: patienceMs } = limits
 
   const add = (message: WalMessage, messageBytes: number, nowMs: number): void => {
     switch (message.kind) {
@@ -131,7 +140,10 @@ export function createGatherer(limits: BatchLimits): Gatherer {
     addMarker: (marker) => {
       markers.push(marker)
     },
-    isOld: (nowMs) => whole !== undefined && nowMs - whole.sinceMs >= limits.ageMaxMs,
+    isOld: (nowMs) => whole !== undefined && nowMs - whole.sinceMs >= patienceMs,
+    setPace: (tookMs) => {
+      patienceMs = Math.min(Math.max(tookMs, limits.ageMinMs), limits.ageMaxMs)
+    },
     isFull,
     hasCuttingMarker: () => markers.some(({ kind }) => kind === 'chunk' || kind === 'remove-table'),
     takeWhole,

@@ -42,11 +42,16 @@ export async function* readSteps(
       if (message.kind === 'begin') xid = message.xid
       const isCut = addToBatch(gatherer, message, length, options)
       const isDue = gatherer.isFull() || (message.kind === 'commit' && gatherer.isOld(options.nowMs()))
-      if (isCut || isDue) yield* takeAll(gatherer, isCut)
+      if (isCut || isDue) {
+        const takenAtMs = options.nowMs()
+        yield* takeAll(gatherer, isCut)
+        gatherer.setPace(options.nowMs() - takenAtMs)
+      }
       if (message.kind === 'truncate') yield { kind: 'truncate', relationOids: message.relationOids, xid }
       if (message.kind === 'relation' && !options.isKnown(message.relation)) yield message
     }
-    if (!wal.hasData()) yield* takeAll(gatherer, false)
+    if (!wal.hasData()) await wal.waitForMore()
+    if (!wal.hasData() || gatherer.isOld(options.nowMs())) yield* takeAll(gatherer, false)
     if (read.sentUpTo > 0n && !gatherer.isInTransaction() && !wal.hasData()) {
       yield { kind: 'idle', sentUpTo: read.sentUpTo }
     }
