@@ -2,6 +2,7 @@ import { emptyRawStore, followStream, readRawRows } from '@headwater/testkit'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const SCHEMA = `
   CREATE TABLE items (id bigint PRIMARY KEY, owner text NOT NULL, title text NOT NULL);
@@ -39,6 +40,7 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
   const store = emptyRawStore()
 
   await service.untilReady()
+  await untilIdle(service)
   const before = await service.readUsage()
   const startedAtMs = performance.now()
   const stream = followStream({ url: service.url, token, format: 'ndjson' }, store)

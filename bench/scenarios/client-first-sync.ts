@@ -7,6 +7,7 @@ import { insertIntoSqlite, perSecond, startMeasure } from '../limits.ts'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -41,6 +42,7 @@ async function measure(rows: number): Promise<Figure> {
     `)
     const service = await stage.startService(SYNC_CONFIG)
     await service.untilReady()
+    await untilIdle(service)
     const token = await stage.token('reader')
     await downloadOnce({ url: service.url, token, format: 'ndjson' })
 

@@ -4,6 +4,7 @@ import { startBareServer } from '../bare-server.ts'
 import { percentile, type Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -30,6 +31,7 @@ async function measure(clients: number): Promise<Figure> {
   await using bare = await startBareServer()
   const service = await stage.startService(SYNC_CONFIG)
   await service.untilReady()
+  await untilIdle(service)
   const token = await stage.token('reader')
 
   const listeners = await openAll(clients, () => openStream({ url: service.url, token, format: 'ndjson' }))

@@ -3,6 +3,7 @@ import { createSlot, openChanges } from '../limits.ts'
 import { percentile, type Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage, type Stage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const CLIENTS = 100
 const COMMITS_PER_SECOND = 100
@@ -31,6 +32,7 @@ export const scenario: Scenario = {
     await using stage = await openStage(SCHEMA)
     const service = await stage.startService(SYNC_CONFIG)
     await service.untilReady()
+    await untilIdle(service)
     const clients = await Promise.all(
       Array.from({ length: CLIENTS }, (_, index) => startClient(stage, service.url, `user-${index}`)),
     )

@@ -5,6 +5,7 @@ import { perSecond } from '../limits.ts'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage, type Stage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const SYNC_CONFIG = `
 config:
@@ -33,6 +34,7 @@ export const scenario: Scenario = {
       `)
       const service = await stage.startService(SYNC_CONFIG)
       await service.untilReady()
+      await untilIdle(service)
       for (const format of ['ndjson', 'bson'] as const) yield await measure(stage, service, operations, format)
     }
   },

@@ -3,6 +3,7 @@ import { createSlot, discardChanges, perSecond, type Limit } from '../limits.ts'
 import type { Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage, type Stage } from '../stage.ts'
+import { untilIdle } from '../until-idle.ts'
 
 const OWNERS = 1_000
 
@@ -62,6 +63,7 @@ async function measure(load: Load): Promise<Figure> {
   await using stage = await openStage(SCHEMA)
   const service = await stage.startService(SYNC_CONFIG)
   await service.untilReady()
+  await untilIdle(service)
   const store = emptyRawStore()
   const stream = followStream({ url: service.url, token: await stage.token('watcher'), format: 'ndjson' }, store)
   await passCompletion(stream)
