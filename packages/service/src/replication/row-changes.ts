@@ -90,10 +90,9 @@ function refuse(unidentified: Unidentified, table: ReplicatedTable): readonly Ro
 
 /** Every key whose state must be read before `applyRowChanges`. */
 export function keysToRead(changes: RowChanges): readonly RowKey[] {
-  const keys = new Set<RowKey>()
-  for (const [key, change] of changes) {
-    keys.add(key)
-    if (change.fillFrom !== key) keys.add(change.fillFrom)
+  const keys = [...changes.keys()]
+  for (const [key, { fillFrom }] of changes) {
+    if (fillFrom !== key && !changes.has(fillFrom)) keys.push(fillFrom)
   }
-  return [...keys]
+  return keys
 }
