@@ -255,6 +255,24 @@ test('no user can change, take over or give away the row of another', async () =
   expect(await database.sql('SELECT owner, name FROM lists')).toEqual([{ owner: 'ann', name: 'shop' }])
 })
 
+test('a rule judges the row as it is when the write comes, even if it changes hands meanwhile', async () => {
+  await using backend = await openBackend()
+  const { handler, database } = backend
+  await send(handler, upload(1, [{ op: 'PUT', type: 'lists', id: LIST, data: { owner: 'ann', name: 'shop' } }]))
+
+  await database.sql(`BEGIN; UPDATE lists SET owner = 'bob'`)
+  const answer = send(handler, upload(2, [{ op: 'PATCH', type: 'lists', id: LIST, data: { name: 'late' } }]))
+  await expect
+    .poll(() =>
+      database.sql(`SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`),
+    )
+    .toHaveLength(1)
+  await database.sql('COMMIT')
+
+  expect((await answer).results[0]?.entries?.[0]?.code).toBe('refused-by-rule')
+  expect(await database.sql('SELECT owner, name FROM lists')).toEqual([{ owner: 'bob', name: 'shop' }])
+})
+
 test('a rule can look at other tables, as for todos of a list that one owns', async () => {
   await using backend = await openBackend({
     tables: {
