@@ -27,3 +27,11 @@ export function stepReadPace(pace: ReadPace, nowMs: number): ReadPace {
 export function isBusy(pace: ReadPace): boolean {
   return pace.closeReads >= BUSY_READS
 }
+
+/** Reads in a row after which the server is taken to have more than it can send at once: one commit never has so many. */
+const STEADY_READS = 16
+
+/** Is it worth waiting for more before starting to work, at the cost of a millisecond or two? */
+export function isSteady(pace: ReadPace): boolean {
+  return pace.closeReads >= STEADY_READS
+}

@@ -3,7 +3,7 @@ import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import { HeadwaterError } from '@headwater/protocol'
 import type { Session } from './connection.ts'
 import { formatLsn, type Lsn, LSN_ZERO } from './lsn.ts'
-import { COALESCE_MS, FIRST_PACE, isBusy, LARGE_READ_BYTES, stepReadPace } from './read-pace.ts'
+import { COALESCE_MS, FIRST_PACE, isBusy, isSteady, LARGE_READ_BYTES, stepReadPace } from './read-pace.ts'
 import { quoteIdentifier, quoteLiteral, toSourceError } from './source-error.ts'
 import {
   encodeStandbyStatus,
@@ -41,7 +41,7 @@ export type WalStream = AsyncDisposable & {
   readonly read: (signal: AbortSignal) => Promise<WalBytes | undefined>
   /** True when `read` would return at once. */
   readonly hasData: () => boolean
-  /** Gives what a busy server is sending the time to arrive; returns at once when it is not busy. */
+  /** Gives what a busy server is sending the time to arrive; returns at once when it has sent little. */
   readonly waitForMore: () => Promise<void>
   /** Everything up to here is durable; reported to the server by and by. Never moves back. */
   readonly acknowledge: (durable: Lsn) => void
@@ -207,7 +207,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
     },
     hasData: () => end > 0 || sentUpTo > LSN_ZERO,
     waitForMore: async () => {
-      if (!(isBusy(pace) || wasLarge) || end > 0) return
+      if (!(isSteady(pace) || wasLarge) || end > 0) return
       if (resumeTimer !== undefined) await pause(COALESCE_MS)
       // Sockets are read before this comes back.
       await setImmediate()
