@@ -1,5 +1,4 @@
 import { DatabaseSync } from 'node:sqlite'
-import { HeadwaterError } from '@headwater/protocol'
 import { migrate, PAGE_BYTES } from './schema.ts'
 
 /** Pages of the writer held in memory. Row states are read and written at random, and gain most. */
@@ -62,28 +61,4 @@ export function transact<Result>(database: DatabaseSync, body: () => Result): Re
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }
-}
-
-const SQLITE_FULL = 13
-
-/** Primary result codes are in the low byte of the extended ones. */
-const PRIMARY_CODE = 0xff
-
-/** Errors of SQLite as ours; others as they are. `doing` completes "Cannot …". */
-export function translateSqliteError(error: unknown, doing: string): unknown {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error
-  if ((error.errcode & PRIMARY_CODE) === SQLITE_FULL) {
-    return new HeadwaterError(
-      'storage-full',
-      `Cannot ${doing}: the disk of the storage directory is full. Free some space; work goes on by itself, nothing is lost`,
-      { cause: error },
-    )
-  }
-  return new HeadwaterError(
-    'storage-failed',
-    `Cannot ${doing}: SQLite says "${error.message}" (code ${error.errcode})`,
-    {
-      cause: error,
-    },
-  )
 }

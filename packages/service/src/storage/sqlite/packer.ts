@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { BucketTable } from './bucket-table.ts'
 import type { ChunkWriter } from './chunk-table.ts'
-import { transact, translateSqliteError } from './connection.ts'
+import { transact } from './connection.ts'
 import type { Run } from './run.ts'
 import type { Tail } from './tail.ts'
+import { translateStorageError } from './storage-error.ts'
 
 /** The tail is packed in the background from this size on: large enough that a bucket has several operations in it. */
 const PACK_FROM_BYTES = 25_165_824
@@ -107,7 +108,7 @@ export class Packer {
         this.#idle = undefined
         this.wake()
       }, RETRY_MS).unref()
-      onFailed(translateSqliteError(error, 'pack stored operations'))
+      onFailed(translateStorageError(error, 'pack stored operations'))
       return
     }
     onPacked()

@@ -22,12 +22,21 @@ export function lockDirectory(directory: string): Disposable {
       { cause: error },
     )
   }
-  writeFileSync(pidPath, `${process.pid}\n`)
+  notePid(pidPath)
   return {
     [Symbol.dispose]: () => {
       rmSync(pidPath, { force: true })
       lock.close()
     },
+  }
+}
+
+/** The lock holds without it, and on a full disk what is stored can still be served. */
+function notePid(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`)
+  } catch {
+    // The message to a second process then names none.
   }
 }
 
@@ -39,7 +48,7 @@ function isBusy(error: unknown): boolean {
 
 function readPid(path: string): string {
   try {
-    return readFileSync(path, 'utf8').trim()
+    return readFileSync(path, 'utf8').trim() || '(unknown)'
   } catch {
     return '(unknown)'
   }

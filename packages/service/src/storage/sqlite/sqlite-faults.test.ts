@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -126,6 +126,70 @@ test('on a full disk no new generation begins, and the old one stays as it was',
   await storage[Symbol.asyncDispose]()
 })
 
+test('a disk that is full at the start is said with the remedy, and nothing holds the directory afterwards', async () => {
+  await using disk = await smallDisk(1)
+  const filler = join(disk.path, 'filler')
+  await expect(writeFile(filler, new Uint8Array(2_097_152))).rejects.toMatchObject({ code: 'ENOSPC' })
+
+  for (const path of [disk.path, join(disk.path, 'not', 'yet')]) {
+    await expect(openSqliteStorage({ path, log })).rejects.toMatchObject({
+      code: 'storage-full',
+      message: expect.stringMatching(
+        /the disk is full\. Free some space and start again, or give .*--storage/,
+      ) as unknown,
+    })
+  }
+
+  await rm(filler)
+  disk.grow(16)
+  const storage = await openSqliteStorage({ path: disk.path, log })
+  await storage[Symbol.asyncDispose]()
+})
+
+test('what is stored on a disk that is full by now is still opened, or the disk is said to be full', async () => {
+  await using disk = await smallDisk(4)
+  const storage = await openSqliteStorage({ path: disk.path, log })
+  await storage.startGeneration(origin())
+  await storage[Symbol.asyncDispose]()
+  await expect(writeFile(join(disk.path, 'filler'), new Uint8Array(8_388_608))).rejects.toThrow()
+
+  const again = await openSqliteStorage({ path: disk.path, log }).catch((error: unknown) => error)
+  if (again instanceof Error) expect(again).toMatchObject({ code: 'storage-full' })
+  else await (again as BucketStorage)[Symbol.asyncDispose]()
+})
+
+test('a file where the directory should be, or above it, is refused with the remedy', async () => {
+  await using directory = await temporaryDirectory()
+  const file = join(directory.path, 'file')
+  await writeFile(file, '')
+  for (const path of [file, join(file, 'below')]) {
+    await expect(openSqliteStorage({ path, log })).rejects.toMatchObject({
+      code: 'storage-failed',
+      message: expect.stringMatching(/move the file away, or give another directory with --storage/) as unknown,
+    })
+  }
+})
+
+test('a place where no directory can be made is refused with the remedy', async () => {
+  await expect(openSqliteStorage({ path: '/proc/headwater', log })).rejects.toMatchObject({
+    code: 'storage-failed',
+    message: expect.stringMatching(/\/proc\/headwater: no directory can be made there .*--storage/) as unknown,
+  })
+})
+
+test('a directory that this user may not write to is refused with the remedy', async () => {
+  await using directory = await temporaryDirectory()
+  await chmod(directory.path, 0o555)
+  await asNobody(async () => {
+    for (const path of [directory.path, join(directory.path, 'below')]) {
+      await expect(openSqliteStorage({ path, log })).rejects.toMatchObject({
+        code: 'storage-failed',
+        message: expect.stringMatching(/Let the user that runs Headwater write there/) as unknown,
+      })
+    }
+  })
+})
+
 test('a new generation gives the space of the old one back', async () => {
   await using directory = await temporaryDirectory()
   const storage = await openSqliteStorage({ path: directory.path, log })
@@ -214,6 +278,17 @@ async function killAfter(child: ChildProcess, delayMs: number): Promise<number> 
 async function temporaryDirectory() {
   const path = await mkdtemp(join(tmpdir(), 'headwater-storage-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) }
+}
+
+/** To root no directory is closed. */
+async function asNobody(body: () => Promise<void>): Promise<void> {
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) process.seteuid?.(65_534)
+  try {
+    await body()
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
 }
 
 /** A file system in memory, of so many MiB. */

@@ -1,4 +1,5 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { BucketName } from '@headwater/protocol'
 import type { LookupKey } from '@headwater/sync-config'
 import type { Lsn } from '../../postgres/lsn.ts'
@@ -7,12 +8,13 @@ import { BucketReader } from './bucket-reader.ts'
 import { PackedBuckets } from './bucket-table.ts'
 import { ChunkReader } from './chunk-table.ts'
 import { CommitWatch } from './commit-watch.ts'
-import { closeConnections, openConnections, translateSqliteError } from './connection.ts'
+import { closeConnections, openConnections } from './connection.ts'
 import { createGeneration, findGeneration, generationPath, removeGeneration } from './generation-file.ts'
 import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import { WriteCheckpointReader } from './write-checkpoint-table.ts'
+import { translateOpenError, translateStorageError } from './storage-error.ts'
 
 export type SqliteStorageOptions = {
   /** A directory; created when missing. One process at a time. */
@@ -29,14 +31,25 @@ export type StorageLog = {
  * Throws `storage-locked` when another process uses it, `storage-full`, `storage-failed`.
  */
 export async function openSqliteStorage({ path, log }: SqliteStorageOptions): Promise<BucketStorage> {
-  mkdirSync(path, { recursive: true })
-  const lock = lockDirectory(path)
   try {
-    return openLocked(path, lock, log)
+    makeDirectory(resolve(path))
+    const lock = lockDirectory(path)
+    try {
+      return openLocked(path, lock, log)
+    } catch (error) {
+      lock[Symbol.dispose]()
+      throw error
+    }
   } catch (error) {
-    lock[Symbol.dispose]()
-    throw translateSqliteError(error, `open the storage in ${path}`)
+    throw translateOpenError(error, path)
   }
+}
+
+/** With those above it. Node's own way of doing that never returns in /proc, where nothing can be made. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
+  if (!existsSync(dirname(path))) makeDirectory(dirname(path))
+  mkdirSync(path)
 }
 
 function openLocked(directory: string, lock: Disposable, log: StorageLog): BucketStorage {
@@ -55,7 +68,7 @@ function openLocked(directory: string, lock: Disposable, log: StorageLog): Bucke
       current = openFile(number)
     } catch (error) {
       removeGeneration(directory, number)
-      throw translateSqliteError(error, 'start a new generation')
+      throw translateStorageError(error, 'start a new generation')
     }
     previous.discard()
     removeGeneration(directory, previousNumber)

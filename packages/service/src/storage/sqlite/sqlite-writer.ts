@@ -7,7 +7,7 @@ import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
 import { ChunkWriter } from './chunk-table.ts'
 import { Touched } from './commit-watch.ts'
-import { transact, translateSqliteError } from './connection.ts'
+import { transact } from './connection.ts'
 import { CopyTable } from './copy-table.ts'
 import { encodeRuns, estimateBytes, groupByBucket } from './encode-operations.ts'
 import { LookupWriter } from './lookup-table.ts'
@@ -19,6 +19,7 @@ import { readRun, RunBuilder } from './run.ts'
 import type { StorageLog } from './sqlite-storage.ts'
 import { Tail } from './tail.ts'
 import { WriteCheckpointWriter } from './write-checkpoint-table.ts'
+import { translateStorageError } from './storage-error.ts'
 
 /** A bucket that gets so much in one commit is packed at once: nothing is gained by writing it to the tail first. */
 const PACK_AT_ONCE_BYTES = 65_536
@@ -108,7 +109,13 @@ export class SqliteWriter {
   readResume(): ResumePoint | undefined {
     if (this.#generation === undefined) return undefined
     const { number, origin } = this.#generation
-    return { generation: number, origin, resume: this.#position.resume, copies: this.#copies.read() }
+    return {
+      generation: number,
+      origin,
+      resume: this.#position.resume,
+      copies: this.#copies.read(),
+      highestWriteCheckpoint: this.#writeCheckpoints.readHighest(),
+    }
   }
 
   readFigures(): Omit<StorageFigures, 'buckets' | 'bytes'> {
@@ -143,7 +150,7 @@ export class SqliteWriter {
       // It may have been stored all the same, when only its end was not reported.
       this.#unshown.add([], [], true)
       this.#undo()
-      throw translateSqliteError(error, 'store replicated changes')
+      throw translateStorageError(error, 'store replicated changes')
     }
   }
 
@@ -253,7 +260,7 @@ export class SqliteWriter {
     try {
       this.#positions.write(next)
     } catch (error) {
-      throw translateSqliteError(error, 'store the replication position')
+      throw translateStorageError(error, 'store the replication position')
     }
     this.#position = next
     this.#skippedTo = undefined
