@@ -28,24 +28,52 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
-console.log(describeMachine())
+/** No figure takes longer on a machine that is fit to measure on. */
+const FIGURE_MS_MAX = 15 * 60_000
+
 const found: { scenario: string; figure: Figure }[] = []
+
+console.log(describeMachine())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    printFound()
+    process.exit(1)
+  })
+}
 for (const [name, load] of Object.entries(SCENARIOS)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue
   try {
-    const scenario = await load()
-    for await (const figure of scenario.run({ isQuick: values.quick === true })) {
-      found.push({ scenario: name, figure })
-      console.log(`${name}: ${figure.name}: ${figure.value.toPrecision(4)} ${figure.unit}`)
-    }
+    await runScenario(name, await load())
   } catch (error) {
     console.error(`${name} failed, so its figures do not count:`, error)
     process.exitCode = 1
   }
 }
-console.log(`\n${formatTable(found)}`)
-for (const [series, exponent] of exponents(found.map(({ figure }) => figure))) {
-  console.log(`${series}: time grows with size to the power of ${exponent.toFixed(2)}`)
+printFound()
+// A scenario that hung has left its processes behind; they end with this one.
+process.exit()
+
+async function runScenario(name: string, scenario: Scenario): Promise<void> {
+  const figures = scenario.run({ isQuick: values.quick === true })[Symbol.asyncIterator]()
+  for (;;) {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const patience = setTimeout(
+      () => reject(new Error(`No figure within ${FIGURE_MS_MAX / 60_000} min`)),
+      FIGURE_MS_MAX,
+    )
+    const next = await Promise.race([figures.next(), promise]).finally(() => clearTimeout(patience))
+    if (next.done === true) return
+    const figure = next.value
+    found.push({ scenario: name, figure })
+    console.log(`${name}: ${figure.name}: ${figure.value.toPrecision(4)} ${figure.unit}`)
+  }
+}
+
+function printFound(): void {
+  console.log(`\n${formatTable(found)}`)
+  for (const [series, exponent] of exponents(found.map(({ figure }) => figure))) {
+    console.log(`${series}: time grows with size to the power of ${exponent.toFixed(2)}`)
+  }
 }
 
 function describeMachine(): string {
