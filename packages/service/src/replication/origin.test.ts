@@ -20,6 +20,7 @@ const facts: StartFacts = {
     origin: { systemId: 's', slot: 'headwater', plan },
     resume: toLsn(100n),
     copies: [],
+    highestWriteCheckpoint: 0n,
   },
   slot,
   systemId: 's',

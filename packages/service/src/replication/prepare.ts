@@ -30,6 +30,8 @@ export type Start = {
   /** Undefined: nothing was stored of this generation yet. */
   readonly resume: Lsn | undefined
   readonly copies: readonly CopyProgress[]
+  /** Of any client, in this or an earlier generation. */
+  readonly highestWriteCheckpoint: bigint
   /** Tables that were put into the publication just now. */
   readonly published: readonly CatalogTable[]
 }
@@ -60,6 +62,7 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     generation,
     resume: resume?.resume,
     copies: resume?.copies ?? [],
+    highestWriteCheckpoint: resume?.highestWriteCheckpoint ?? 0n,
     published: arranged.added,
   }
 }

@@ -5,6 +5,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import { emitMarker } from '../postgres/marker.ts'
 import { toSourceError } from '../postgres/source-error.ts'
 import { parseSourceUrl } from '../postgres/source-url.ts'
+import { EVERY_CLIENT } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { backoffMs } from './backoff.ts'
@@ -81,6 +82,8 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
         wasRunning = true
         running = opened
         phase = { kind: 'running' }
+        writeCheckpoints.startAbove(opened.highestWriteCheckpoint)
+        if (opened.generation > 1) void coverLostMarkers()
         log.info('replication-started', { generation: opened.generation, slot: source.slot })
       })
       running = undefined
@@ -93,6 +96,18 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       parts.metrics.add('headwater_replication_reconnects_total', 1)
       log.warn('replication-interrupted', { code: failure.code, message: failure.message, retryAfterMs: waitMs })
       await clock.wait(waitMs, signal)
+    }
+  }
+
+  /**
+   * A generation begins after log was lost or left out, and markers with it. What clients had committed before this
+   * new marker is in what they get next; without it they would wait for a number that never comes.
+   */
+  const coverLostMarkers = async (): Promise<void> => {
+    try {
+      await writeCheckpoints.request(EVERY_CLIENT)
+    } catch {
+      // The connection was lost again; the next one does the same.
     }
   }
 

@@ -48,6 +48,8 @@ export type RunningSession = {
   readonly wal: WalStream
   readonly board: CopyBoard
   readonly generation: number
+  /** That storage knows of, of any client. */
+  readonly highestWriteCheckpoint: bigint
 }
 
 /**
@@ -90,7 +92,8 @@ export async function runSession(
     }
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
-  onRunning({ control, wal, board, generation: start.generation })
+  const { generation, highestWriteCheckpoint } = start
+  onRunning({ control, wal, board, generation, highestWriteCheckpoint })
 
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])

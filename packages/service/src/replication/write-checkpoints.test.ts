@@ -54,3 +54,13 @@ test('a marker that cannot be written fails those who asked, and nobody after th
   isBroken = false
   await expect(checkpoints.request('a')).resolves.toBe(1_001n)
 })
+
+test('numbers stay above those of an earlier process, whatever the clock says', async () => {
+  const checkpoints = createWriteCheckpoints(
+    's',
+    async () => undefined,
+    () => 5,
+  )
+  checkpoints.startAbove(9_000n)
+  expect(await checkpoints.request('a')).toBe(9_001n)
+})

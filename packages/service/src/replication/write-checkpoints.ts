@@ -8,6 +8,8 @@ export type WriteCheckpoints = {
    * Rejects with `source-unreachable` when it could not be written; then the client asks again.
    */
   readonly request: (key: string) => Promise<bigint>
+  /** Numbers from now on are greater: those of an earlier process may be ahead of this machine's clock. */
+  readonly startAbove: (number: bigint) => void
 }
 
 /** Clients in one marker. */
@@ -47,6 +49,9 @@ export function createWriteCheckpoints(
   }
 
   return {
+    startAbove: (number) => {
+      if (number > lastNumber) lastNumber = number
+    },
     request: (key) => {
       if (waiting.length >= WAITING_MAX) {
         return Promise.reject(

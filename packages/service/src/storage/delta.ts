@@ -79,8 +79,11 @@ export type Membership = {
 
 export type RowStates = ReadonlyMap<RowKey, RowState>
 
+/** The key of a write checkpoint that covers every client: whatever any of them had asked for before is reached too. */
+export const EVERY_CLIENT = ''
+
 export type WriteCheckpoint = {
-  /** `user id`, or `user id/client id`. */
+  /** `user id`, or `user id/client id`, or `EVERY_CLIENT`. */
   readonly key: string
   readonly number: bigint
 }

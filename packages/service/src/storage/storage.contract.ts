@@ -10,7 +10,15 @@ import {
 import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
 import { describe, expect, test } from 'vitest'
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
-import type { Delta, DeltaOperation, LookupChange, RowKey, RowState, StoredLookup } from './delta.ts'
+import {
+  type Delta,
+  type DeltaOperation,
+  EVERY_CLIENT,
+  type LookupChange,
+  type RowKey,
+  type RowState,
+  type StoredLookup,
+} from './delta.ts'
 import type { BucketStorage, Commit, EncodedOperations, GenerationOrigin } from './storage.ts'
 
 /** A storage that a test may close and open again, as a process does that is started again. */
@@ -424,6 +432,21 @@ function checkpointContract(open: Open): void {
     await storage.append(deltaAt(20, { writeCheckpoints: [{ key: 'ann', number: 3n }] }))
     expect(await storage.readWriteCheckpoint('ann')).toBe(9_007_199_254_740_999n)
     expect(await storage.readWriteCheckpoint('nobody')).toBeUndefined()
+  })
+
+  test('a write checkpoint of every client counts for each, and the highest of all is known', async () => {
+    await using opened = await open()
+    const { storage } = opened
+    await storage.startGeneration(origin())
+    expect(await storage.readResume()).toMatchObject({ highestWriteCheckpoint: 0n })
+    await storage.append(deltaAt(10, { writeCheckpoints: [{ key: 'ann', number: 9n }] }))
+    await storage.append(deltaAt(20, { writeCheckpoints: [{ key: EVERY_CLIENT, number: 7n }] }))
+    await storage.append(deltaAt(30, { writeCheckpoints: [{ key: 'bob', number: 11n }], show: false }))
+
+    expect(await storage.readWriteCheckpoint('ann')).toBe(9n)
+    expect(await storage.readWriteCheckpoint('bob')).toBe(7n)
+    expect(await storage.readWriteCheckpoint('nobody')).toBe(7n)
+    expect(await storage.readResume()).toMatchObject({ highestWriteCheckpoint: 11n })
   })
 
   test('who watches misses no commit, and gets those it was too slow for as one', async () => {

@@ -38,6 +38,8 @@ export type ResumePoint = {
   /** Undefined before the first append. */
   readonly resume: Lsn | undefined
   readonly copies: readonly CopyProgress[]
+  /** Of all clients, shown or not yet; 0 without any. */
+  readonly highestWriteCheckpoint: bigint
 }
 
 /** What one append changed, for those who serve it. */
@@ -69,7 +71,7 @@ export interface SyncStorage {
    */
   readonly readBucket: (read: BucketRead) => Promise<EncodedOperations>
   readonly readLookups: (keys: readonly LookupKey[], upTo: OpId) => Promise<readonly (readonly LookupOutputs[])[]>
-  /** Highest write checkpoint of the key that the head covers. */
+  /** Highest write checkpoint of the key, or of every client, that the head covers. */
   readonly readWriteCheckpoint: (key: string) => Promise<bigint | undefined>
 }
 

@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { WriteCheckpoint } from '../delta.ts'
+import { EVERY_CLIENT, type WriteCheckpoint } from '../delta.ts'
 
 /** The writer's side of the table `write_checkpoint`. Numbers of a key never go down. */
 export class WriteCheckpointWriter {
   readonly #addPending: StatementSync
   readonly #readPending: StatementSync
   readonly #show: StatementSync
+  readonly #readHighest: StatementSync
 
   constructor(writer: DatabaseSync) {
     this.#addPending = writer.prepare(
@@ -18,6 +19,16 @@ export class WriteCheckpointWriter {
       `UPDATE write_checkpoint SET shown = MAX(COALESCE(shown, 0), pending), pending = NULL
        WHERE pending IS NOT NULL`,
     )
+    this.#readHighest = writer.prepare(
+      'SELECT MAX(MAX(COALESCE(shown, 0), COALESCE(pending, 0))) AS highest FROM write_checkpoint',
+    )
+    this.#readHighest.setReadBigInts(true)
+  }
+
+  /** Of all keys; 0 without any. */
+  readHighest(): bigint {
+    const highest = this.#readHighest.get()?.['highest']
+    return typeof highest === 'bigint' ? highest : 0n
   }
 
   write(writeCheckpoints: readonly WriteCheckpoint[]): void {
@@ -40,12 +51,12 @@ export class WriteCheckpointReader {
   readonly #find: StatementSync
 
   constructor(reader: DatabaseSync) {
-    this.#find = reader.prepare('SELECT shown FROM write_checkpoint WHERE key = ?')
+    this.#find = reader.prepare('SELECT MAX(shown) AS shown FROM write_checkpoint WHERE key IN (?, ?)')
     this.#find.setReadBigInts(true)
   }
 
   find(key: string): bigint | undefined {
-    const shown = this.#find.get(key)?.['shown']
+    const shown = this.#find.get(key, EVERY_CLIENT)?.['shown']
     return typeof shown === 'bigint' ? shown : undefined
   }
 }
