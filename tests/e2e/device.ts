@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 /** One user's device: a real client on a real database file, behind a wire that can break. */
 import { join } from 'node:path'
 import { issueToken } from '@headwater/backend'
@@ -74,7 +75,7 @@ export async function openDevice(options: DeviceOptions): Promise<Device> {
         wakeUps.add(wake)
         return () => wakeUps.delete(wake)
       },
-      logger: { log: ({ message, error }) => options.note(`${name} says: ${message} ${String(error ?? '')}`) },
+      logger: { log: ({ message, error }) => options.note(`${name} says: ${message} ${inspect(error)}`) },
     })
     await opened.init()
     await opened.syncStream('picked', { list: options.pickedList }).subscribe()
