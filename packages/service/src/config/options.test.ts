@@ -36,3 +36,17 @@ test('flags lie over the environment, and the environment over the file', () => 
     auth: { audience: ['a', 'b'] },
   })
 })
+
+test('without a source the message says how to give one', () => {
+  for (const source of [undefined, {}, { url: '' }]) {
+    expect(() => parseServiceOptions({ ...smallest, source })).toThrow(
+      /source.*: .*--database-url, HEADWATER_SOURCE_URL or source\.url in headwater\.yaml/,
+    )
+  }
+})
+
+test('a wrong value of an environment variable is refused by the name of the variable, unless a flag replaces it', () => {
+  expect(() => mergeSettings({}, { HEADWATER_PORT: 'abc' }, {})).toThrow(/HEADWATER_PORT, .*http\.port: .*number/)
+  expect(() => mergeSettings({}, { HEADWATER_LOG_LEVEL: 'loud' }, {})).toThrow(/HEADWATER_LOG_LEVEL.*"warn"/)
+  expect(mergeSettings({}, { HEADWATER_PORT: 'abc' }, { http: { port: 3 } })).toEqual({ http: { port: 3 } })
+})

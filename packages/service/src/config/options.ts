@@ -3,19 +3,25 @@ import { z } from 'zod'
 
 const jwk = z.looseObject({ kty: z.string() })
 
+const SOURCE_MISSING =
+  'there is no source database: give its URL with --database-url, HEADWATER_SOURCE_URL or source.url in headwater.yaml'
+
 const positive = z.number().int().positive()
 
 /** The one schema of the service's settings: of the file, of the environment and of the flags. */
 const schema = z.strictObject({
-  source: z.strictObject({
-    /** `postgresql://user:password@host:port/database?sslmode=…` */
-    url: z.string().min(1),
-    publication: z.string().min(1).default('headwater'),
-    slot: z
-      .string()
-      .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, 63 at most')
-      .default('headwater'),
-  }),
+  source: z.strictObject(
+    {
+      /** `postgresql://user:password@host:port/database?sslmode=…` */
+      url: z.string({ error: SOURCE_MISSING }).min(1, { error: SOURCE_MISSING }),
+      publication: z.string().min(1).default('headwater'),
+      slot: z
+        .string()
+        .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, 63 at most')
+        .default('headwater'),
+    },
+    { error: (issue) => (issue.input === undefined ? SOURCE_MISSING : undefined) },
+  ),
   /** The folder of the bucket storage; made when missing. */
   storage: z.strictObject({ path: z.string().min(1).default('.headwater/storage') }).prefault({}),
   syncConfig: z.strictObject({ content: z.string(), path: z.string().optional() }),
@@ -102,18 +108,34 @@ export const ENVIRONMENT: readonly (readonly [
 
 export type Settings = { readonly [room: string]: { readonly [setting: string]: unknown } | undefined }
 
-/** Lays flags over environment variables over the file; a value that is not given leaves the one below. */
+/**
+ * Lays flags over environment variables over the file; a value that is not given leaves the one below. Throws
+ * `bad-settings` for a wrong value of a variable, by its name: later nobody knows where a value came from.
+ */
 export function mergeSettings(file: Settings, environment: NodeJS.ProcessEnv, flags: Settings): Settings {
   const fromEnvironment: Record<string, Record<string, unknown>> = {}
   for (const [variable, [room, setting], read] of ENVIRONMENT) {
     const text = environment[variable]
-    if (text !== undefined && text !== '') fromEnvironment[room] = { ...fromEnvironment[room], [setting]: read(text) }
+    if (text === undefined || text === '' || flags[room]?.[setting] !== undefined) continue
+    const value = read(text)
+    checkVariable(variable, [room, setting], value)
+    fromEnvironment[room] = { ...fromEnvironment[room], [setting]: value }
   }
   const merged: Record<string, { [setting: string]: unknown }> = {}
   for (const layer of [file, fromEnvironment, flags]) {
     for (const [room, settings] of Object.entries(layer)) merged[room] = { ...merged[room], ...dropUndefined(settings) }
   }
   return merged
+}
+
+function checkVariable(variable: string, path: readonly [string, string], value: unknown): void {
+  const problems = schema.safeParse({ [path[0]]: { [path[1]]: value } }).error?.issues ?? []
+  const problem = problems.find((issue) => path.every((part, index) => issue.path[index] === part))
+  if (problem === undefined) return
+  throw new HeadwaterError(
+    'bad-settings',
+    `Cannot use the environment variable ${variable}, which stands for ${path.join('.')}: ${problem.message}`,
+  )
 }
 
 function dropUndefined(settings: { readonly [setting: string]: unknown } | undefined): { [setting: string]: unknown } {
