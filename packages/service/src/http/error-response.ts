@@ -14,6 +14,16 @@ const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
   'shutting-down': 'The service is stopping',
 }
 
+const FRESH_TOKEN = "The app's fetchCredentials must return a fresh token"
+
+/** What mends a refused token. */
+const REMEDIES: { readonly [Code in ErrorCode]?: string } = {
+  'auth-audience': `${FRESH_TOKEN} whose "aud" is an audience of the service (auth.audience)`,
+  'auth-bad-token': `${FRESH_TOKEN}, signed with a key that the service has (auth.secret, auth.keys or auth.jwksUrls); the log of the service says more`,
+  'auth-expired': `${FRESH_TOKEN} each time it is called, not a stored one; if it does, compare the clocks of the token issuer and the service`,
+  'auth-lifetime': `${FRESH_TOKEN} with a nearer "exp"`,
+}
+
 /** Codes whose message is for the client. The words of all others stay in the log: they may speak of paths and hosts. */
 const TOLD: ReadonlySet<ErrorCode> = new Set([
   'auth-audience',
@@ -37,12 +47,13 @@ export function answerCode(code: ErrorCode, message = ''): WholeAnswer {
   const { status, wireCode, retry }: ErrorEntry = ERROR_TABLE[code]
   const told = TOLD.has(code) && message !== ''
   const description = DESCRIPTIONS[code] ?? (told ? message : 'Something went wrong')
+  const details = REMEDIES[code] ?? (told && description !== message ? detailsOf(code, message) : undefined)
   const envelope = {
     code: wireCode,
     status,
     description,
     name: nameOf(code, status),
-    ...(told && description !== message ? { details: detailsOf(code, message) } : {}),
+    ...(details === undefined ? {} : { details }),
     ...(status === 500 && description === 'Something went wrong' ? { severity: 'error' } : {}),
   }
   const headers = status === 503 && retry === 'backoff' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}

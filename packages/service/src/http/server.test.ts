@@ -101,7 +101,25 @@ describe('a token', () => {
     const { url } = await start({ verify: async () => refuse('auth-expired', 'The token expired 70 s ago') })
     const response = await fetch(`${url}/sync/stream`, { method: 'POST', headers: AUTHORIZED })
     expect(await response.json()).toEqual({
-      error: { code: 'PSYNC_S2103', status: 401, description: 'JWT has expired', name: 'AuthorizationError' },
+      error: {
+        code: 'PSYNC_S2103',
+        status: 401,
+        description: 'JWT has expired',
+        details: expect.stringContaining("The app's fetchCredentials must return a fresh token") as unknown,
+        name: 'AuthorizationError',
+      },
+    })
+  })
+
+  test('that is bad is told what is wrong with it, and what mends it', async () => {
+    const { url } = await start({ verify: async () => refuse('auth-bad-token', 'The token has no "sub" claim') })
+    const response = await fetch(`${url}/sync/stream`, { method: 'POST', headers: AUTHORIZED })
+    expect(await response.json()).toMatchObject({
+      error: {
+        code: 'PSYNC_S2101',
+        description: 'The token has no "sub" claim',
+        details: expect.stringMatching(/fetchCredentials must return a fresh token, signed with a key/) as unknown,
+      },
     })
   })
 
