@@ -119,6 +119,19 @@ test('token without a secret says where one comes from', async () => {
   expect(stderr).toContain('Start headwater dev once')
 })
 
+test('token for nobody is refused', async () => {
+  const { code, stdout, stderr } = await runCli(['token', '--user', '', '--secret', 'x'])
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toContain('Expected the id of a user')
+})
+
+test('serve without a source says how to give one', async () => {
+  await using folder = await folderWith(FILES)
+  const { code, stderr } = await runCli(['serve'], { cwd: folder.path, env: { HEADWATER_JWT_SECRET: 'x' } })
+  expect(code).toBe(1)
+  expect(stderr).toContain('give its URL with --database-url, HEADWATER_SOURCE_URL or source.url in headwater.yaml')
+})
+
 test('status of a service that does not run says what to do', async () => {
   const { code, stderr } = await runCli(['status', '--url', 'http://127.0.0.1:1'])
   expect(code).toBe(1)

@@ -88,7 +88,7 @@ function addToken(program: Command): void {
   program
     .command('token')
     .description('Issue a token for development, signed with a shared secret.')
-    .requiredOption('-u, --user <id>', 'the user, as in auth.user_id()')
+    .requiredOption('-u, --user <id>', 'the user, as in auth.user_id()', parseUser)
     .option('--secret <text>', 'the HS256 secret (or HEADWATER_JWT_SECRET; default: that of headwater dev)')
     .option('--audience <name>', 'audience of the token', 'headwater-dev')
     .option('--ttl <seconds>', 'how long it is good for, at most 86400', parseSeconds, 3600)
@@ -119,6 +119,11 @@ function parsePort(text: string): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port <= 65_535) return port
   throw new InvalidArgumentError('Expected a number from 0 to 65535.')
+}
+
+function parseUser(text: string): string {
+  if (text.trim() !== '') return text
+  throw new InvalidArgumentError('Expected the id of a user.')
 }
 
 function parseSeconds(text: string): number {

@@ -2,13 +2,14 @@ import { readFile } from 'node:fs/promises'
 
 import { HeadwaterError } from '@headwater/protocol'
 
+import { describeFileError } from './file-error.ts'
+
 /** A file that the command line names. Throws `bad-settings` naming the file and the option. */
 export async function readInput(path: string, option: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    const words = reason === 'ENOENT' ? 'there is no such file' : reason === 'EISDIR' ? 'it is a directory' : reason
+    const words = describeFileError(cause, 'read')
     throw new HeadwaterError('bad-settings', `Cannot read ${path}: ${words}. Name another one with ${option}.`, {
       cause,
     })

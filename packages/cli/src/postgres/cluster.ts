@@ -11,6 +11,7 @@ import type { Account } from './account.ts'
 import { isReachable } from './account.ts'
 import type { PostgresBinaries } from './binaries.ts'
 import { cachedTree, sweepUnfinished, unfinishedName } from './cache.ts'
+import { remedyFor } from './log-excerpt.ts'
 
 /** What we remember of a cluster, in a file beside Postgres' own. */
 export type ClusterNotes = {
@@ -106,8 +107,12 @@ async function runInitdb(
 ): Promise<void> {
   await giveTo(dataDir, account)
   const password = randomBytes(18).toString('base64url')
-  const passwordDir = await mkdtemp(join(tmpdir(), 'headwater-initdb-'))
+  // Named after this process, so that a later one removes it when this one is killed.
+  const passwords = join(tmpdir(), 'headwater-initdb')
+  await sweepUnfinished(passwords).catch(() => {})
+  const passwordDir = unfinishedName(passwords)
   try {
+    await mkdir(passwordDir, { mode: 0o700 })
     await giveTo(passwordDir, account)
     const passwordFile = join(passwordDir, 'password')
     await writeFile(passwordFile, password, { mode: 0o600 })
@@ -143,7 +148,7 @@ function initdbError(dataDir: string, cause: unknown): HeadwaterError {
   const detail = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : String(cause)
   return new HeadwaterError(
     'embedded-postgres-failed',
-    `Cannot create a Postgres cluster in ${dataDir}: ${detail || String(cause)}`,
+    `Cannot create a Postgres cluster in ${dataDir}: ${detail || String(cause)}${remedyFor(detail)}`,
     { cause },
   )
 }

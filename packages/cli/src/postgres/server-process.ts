@@ -10,6 +10,7 @@ import { HeadwaterError } from '@headwater/protocol'
 import type { Account } from './account.ts'
 import { isAlive } from './cache.ts'
 import { pathForServer, POSTGRES_ENVIRONMENT } from './cluster.ts'
+import { excerptLog, remedyFor } from './log-excerpt.ts'
 
 export type StopMode = 'fast' | 'immediate'
 
@@ -60,17 +61,17 @@ exec "$@" 3<&-
 /** Starts the server and waits until it takes connections. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
   await clearStalePid(options.dataDir)
-  const child = await spawnServer(options)
+  const log = await findLog(options.dataDir)
+  const child = await spawnServer(options, log)
   const ended = releaseWatcher(child)
   const pid = child.pid
-  if (pid === undefined) throw await startError(options.dataDir, 'it could not be run')
-  await waitUntilReady(child, options.dataDir)
+  if (pid === undefined) throw await startError(options.dataDir, log, 'it could not be run')
+  await waitUntilReady(child, options.dataDir, log)
   return { pid, ended, stop: (mode) => stopServer(child, ended, mode) }
 }
 
-async function spawnServer(options: ServerOptions): Promise<ChildProcess> {
-  const logPath = join(options.dataDir, LOG_FILE)
-  await using log = await open(logPath, (await sizeOf(logPath)) > LOG_BYTES_MAX ? 'w' : 'a', 0o600)
+async function spawnServer(options: ServerOptions, { path, start }: LogPlace): Promise<ChildProcess> {
+  await using log = await open(path, start === 0 ? 'w' : 'a', 0o600)
   const settings = Object.entries(options.settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const command = [options.postgres, '-D', await pathForServer(options.dataDir, options.account), ...settings]
   const orphanOrders = options.isThrowAway ? ['QUIT', options.dataDir] : ['INT', '']
@@ -97,15 +98,17 @@ async function releaseWatcher(child: ChildProcess): Promise<void> {
   child.stdin?.end('stopped\n')
 }
 
-async function waitUntilReady(child: ChildProcess, dataDir: string): Promise<void> {
+async function waitUntilReady(child: ChildProcess, dataDir: string, log: LogPlace): Promise<void> {
   for (let waitedMs = 0; waitedMs < READY_WITHIN_MS; waitedMs += READY_POLL_MS) {
-    if (child.exitCode !== null || child.signalCode !== null) throw await startError(dataDir, 'it ended at once')
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw await startError(dataDir, log, 'it ended at once')
+    }
     const lock = await readLock(dataDir)
     if (lock !== undefined && lock.pid === child.pid && lock.status === 'ready') return
     await delay(READY_POLL_MS)
   }
   child.kill('SIGQUIT')
-  throw await startError(dataDir, `it did not take connections within ${READY_WITHIN_MS / 1000} s`)
+  throw await startError(dataDir, log, `it did not take connections within ${READY_WITHIN_MS / 1000} s`)
 }
 
 async function stopServer(child: ChildProcess, ended: Promise<void>, mode: StopMode): Promise<void> {
@@ -160,16 +163,21 @@ async function readLock(dataDir: string): Promise<Lock | undefined> {
   }
 }
 
-async function startError(dataDir: string, what: string): Promise<HeadwaterError> {
+/** Where the log of this run begins in its file, in bytes. */
+type LogPlace = { readonly path: string; readonly start: number }
+
+async function findLog(dataDir: string): Promise<LogPlace> {
   const path = join(dataDir, LOG_FILE)
-  const lines = await readFile(path, 'utf8').catch(() => '')
-  const tail = lines.trim().split('\n').slice(-8).join('\n')
-  return new HeadwaterError(
-    'embedded-postgres-failed',
-    `Cannot start Postgres in ${dataDir}: ${what}. The end of its log:\n${tail}`,
-  )
+  const bytes = (await stat(path).catch(() => undefined))?.size ?? 0
+  return { path, start: bytes > LOG_BYTES_MAX ? 0 : bytes }
 }
 
-async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0
+async function startError(dataDir: string, { path, start }: LogPlace, what: string): Promise<HeadwaterError> {
+  const log = await readFile(path).catch(() => Buffer.alloc(0))
+  const said = log.subarray(start).toString()
+  const excerpt = excerptLog(said)
+  return new HeadwaterError(
+    'embedded-postgres-failed',
+    `Cannot start Postgres in ${dataDir}: ${what}.${excerpt === '' ? '' : ` Postgres says:\n${excerpt}`}${remedyFor(said)}`,
+  )
 }
