@@ -36,7 +36,8 @@ const status = await runVitest([
 if (browser.kind === 'missing')
   console.log(`Skipped: every browser test, because no Chromium was found. ${browser.remedy}`)
 const report = readReport()
-if (report === undefined) {
+if (report === undefined || report.numPassedTests + report.numFailedTests === 0) {
+  console.log('No test ran: either none fits what was asked for, or Vitest itself failed, as shown above.')
   console.log('0 passed, 1 failed')
 } else {
   const failed = Math.max(report.numFailedTests, status === 0 ? 0 : 1)
@@ -45,7 +46,7 @@ if (report === undefined) {
   console.log(`${report.numPassedTests} passed, ${failed} failed, ${skipped} skipped`)
 }
 rmSync(folder, { recursive: true, force: true })
-process.exitCode = status
+process.exitCode = status === 0 && (report?.numPassedTests ?? 0) === 0 ? 1 : status
 
 function runVitest(args: readonly string[]): Promise<number> {
   const entry = join(import.meta.dirname, '..', 'node_modules', 'vitest', 'vitest.mjs')
