@@ -64,7 +64,7 @@ export async function startReplication(
   database: Pick<TestDatabase, 'url' | 'name'>,
   options: Partial<Options> & Pick<Options, 'config'>,
 ): Promise<ReplicationUnderTest> {
-  const path = await mkdtemp(join(tmpdir(), 'replication-'))
+  const path = await mkdtemp(join(tmpdir(), 'headwater-replication-'))
   const events: LogEvent[] = []
   const listeners = new Set<() => void>()
   const note = (event: string, fields?: unknown): void => {
@@ -205,9 +205,12 @@ export async function startReplication(
       return waitFor(() => events.slice(seen).find((one) => one.event === event))
     },
     [Symbol.asyncDispose]: async () => {
-      await stop()
-      await storage[Symbol.asyncDispose]()
-      await rm(path, { recursive: true, force: true })
+      try {
+        await stop()
+        await storage[Symbol.asyncDispose]()
+      } finally {
+        await rm(path, { recursive: true, force: true })
+      }
     },
   }
 }
