@@ -28,6 +28,7 @@ export type OfficialDatabase = AsyncDisposable & {
 export async function openOfficialDatabase(format: LineFormat): Promise<OfficialDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-official-'))
   const streamTypes: (string | null)[] = []
+  const said: string[] = []
   const customFetch: typeof fetch = async (input, init) => {
     const headers = new Headers(init?.headers)
     const isStream = headers.get('accept')?.includes('bson-stream') === true
@@ -40,12 +41,15 @@ export async function openOfficialDatabase(format: LineFormat): Promise<Official
     schema,
     database: { dbFilename: 'app.db', dbLocation: folder, implementation: { type: 'node:sqlite' } },
     remoteOptions: { customFetch },
+    logger: {
+      log: ({ message, error }) => void said.push(`${message} ${error instanceof Error ? error.message : ''}`),
+    },
   })
   await db.init()
   return {
     db,
     connect: (connector) => db.connect(connector, { retryDelayMs: 200, crudUploadThrottleMs: 20 }),
-    expectRows: (sql, rows) => expectRows(db, sql, rows),
+    expectRows: (sql, rows) => expectRows(db, sql, rows, said),
     streamTypes,
     [Symbol.asyncDispose]: async () => {
       await db.close()
@@ -57,7 +61,12 @@ export async function openOfficialDatabase(format: LineFormat): Promise<Official
 /** Long enough for a loaded machine; a test that passes takes a fraction. */
 const PATIENCE_MS = 20_000
 
-async function expectRows(db: PowerSyncDatabase, sql: string, rows: readonly unknown[]): Promise<void> {
+async function expectRows(
+  db: PowerSyncDatabase,
+  sql: string,
+  rows: readonly unknown[],
+  said: readonly string[],
+): Promise<void> {
   const wanted = JSON.stringify(rows)
   const patience = AbortSignal.timeout(PATIENCE_MS)
   let seen = ''
@@ -65,5 +74,7 @@ async function expectRows(db: PowerSyncDatabase, sql: string, rows: readonly unk
     seen = JSON.stringify(result.rows?._array ?? [])
     if (seen === wanted) return
   }
-  throw new Error(`Cannot find the rows of ${sql} within ${PATIENCE_MS} ms: expected ${wanted}, got ${seen}`)
+  throw new Error(
+    `Cannot find the rows of ${sql} within ${PATIENCE_MS} ms: expected ${wanted}, got ${seen}; it said:\n${said.join('\n')}`,
+  )
 }
