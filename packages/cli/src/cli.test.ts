@@ -56,6 +56,18 @@ test('preview --json prints rows with the text of the wire, stream errors and wa
   })
 })
 
+test('preview of a value that is not of its type ends with status 1 and names the place', async () => {
+  await using folder = await folderWith({ ...FILES, 'data.json': DATA.replace('"5"', '"many"') })
+  const json = await runCli([...PREVIEW, '--json'], { cwd: folder.path })
+  const plain = await runCli(PREVIEW, { cwd: folder.path })
+  const message = 'Cannot read column "stars" in row 3 of table "todos": expected a whole number'
+  expect([json.code, plain.code, plain.stdout]).toEqual([1, 1, ''])
+  expect(JSON.parse(json.stdout)).toEqual({
+    errors: [{ message: expect.stringContaining(message) as unknown, line: 1, column: 1 }],
+  })
+  expect(plain.stderr).toContain(message)
+})
+
 test('preview of a config that cannot be compiled ends with status 1 and shows the place', async () => {
   const broken = SYNC_CONFIG.replace('auth.user_id()', 'auth.user_idd()')
   await using folder = await folderWith({ ...FILES, 'sync-config.yaml': broken })

@@ -574,6 +574,26 @@ streams:
     ])
   })
 
+  test.each([
+    ['int4', 'abc'],
+    ['int2', '40000'],
+    ['int8', '1.5'],
+    ['float8', 'wide'],
+    ['numeric', '1,5'],
+    ['bool', 'x'],
+    ['bool', 'true'],
+    ['uuid', '1'],
+    ['date', 'today'],
+    ['bytea', 'zz'],
+    ['jsonb', '{'],
+    ['int4[]', '{1,abc}'],
+    ['int4[]', '1'],
+  ])('a value that is not of its type (%s: %j) is refused with table, row and column', async (type, text) => {
+    const data = { tables: { items: previewTable(`id, n ${type}`, ['1', null], ['2', text]) } }
+    const message = expect.stringContaining('Cannot read column "n" in row 2 of table "items": expected ') as unknown
+    expect(await preview({ ...INPUT, data })).toEqual({ errors: [{ message, line: 1, column: 1 }] })
+  })
+
   test('data of another form is refused by name', async () => {
     const data = { tables: { items: { ...previewTable('id', ['1', '2']) } } }
     await expect(preview({ ...INPUT, data })).rejects.toMatchObject({

@@ -2,6 +2,7 @@ import type { BucketName } from '@headwater/protocol'
 import { checkPlanAgainstTables } from './check-tables.ts'
 import { compileSyncConfig } from './compile.ts'
 import { loadPlan } from './load.ts'
+import { checkTexts } from './preview/check-texts.ts'
 import {
   type DecodedTable,
   decodePreviewData,
@@ -34,7 +35,7 @@ export type PreviewResult =
       readonly streamErrors: readonly PreviewStreamError[]
       readonly warnings: readonly PreviewProblem[]
     }
-  /** The config cannot be compiled. */
+  /** The config cannot be compiled, or the data are not of their types. */
   | { readonly errors: readonly PreviewProblem[] }
 
 /** A row that the client of the request holds. `data` is the text that goes over the wire. */
@@ -67,6 +68,8 @@ export async function preview(input: PreviewInput): Promise<PreviewResult> {
   }
   const tables = decodePreviewData(input.data)
   const request = decodePreviewRequest(input.request)
+  const misfits = checkTexts(tables)
+  if (misfits.length > 0) return { errors: misfits.map((message) => ({ message, line: 1, column: 1 })) }
   const plan = loadPlan(compiled.plan, { generation: 1, bucketsMax: BUCKETS_MAX })
   const evaluated = tables.flatMap(({ table, rows }) => evaluateRows(table.name, rows, plan.forTable(table)))
   const resolution = await plan.resolve(request, readFrom(evaluated))

@@ -1,7 +1,7 @@
 import type { PreviewData, PreviewRequest, PreviewResult, PreviewRow } from '@headwater/sync-config'
 
 import { readInput, readJsonInput } from '../read-file.ts'
-import { EXIT_FAILED, formatDiagnostic, paint } from '../report.ts'
+import { EXIT_FAILED, formatDiagnostic, paint, printError } from '../report.ts'
 import { formatTable } from '../table.ts'
 
 export type PreviewFlags = {
@@ -28,8 +28,11 @@ export async function runPreview(flags: PreviewFlags): Promise<void> {
   }
   const { diagnostics } = compileSyncConfig(config)
   for (const diagnostic of diagnostics) console.error(formatDiagnostic(flags.config, diagnostic))
-  if ('errors' in result) return
   const known = new Set(diagnostics.map(({ message }) => message))
+  if ('errors' in result) {
+    for (const { message } of result.errors) if (!known.has(message)) printError(message)
+    return
+  }
   printWarnings({ ...result, warnings: result.warnings.filter(({ message }) => !known.has(message)) }, flags.config)
   printRows(result.rows)
 }
