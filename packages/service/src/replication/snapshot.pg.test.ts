@@ -230,6 +230,8 @@ test('a table that was out of the publication for a while is copied again', asyn
   await using db = await databaseWith(`${NOTES}; INSERT INTO notes VALUES ('1', 1, 'b', 'e'), ('2', 2, 'c', 'f')`)
   await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM notes` })
   await service.settle()
+  // The rows of the first copy can be seen a moment before its event.
+  await expect.poll(() => service.hasEvent('copy-done')).toBe(true)
   const done = service.waitForEvent('copy-done')
   await db.sql(`ALTER PUBLICATION headwater DROP TABLE notes; DELETE FROM notes WHERE id = '1'; UPDATE notes SET n = 9`)
   await done
@@ -241,6 +243,8 @@ test('a publication that is dropped is made again, and everything is copied anew
   await using db = await databaseWith(`${NOTES}; INSERT INTO notes VALUES ('1', 1, 'b', 'e')`)
   await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM notes` })
   await service.settle()
+  // The rows of the first copy can be seen a moment before its event.
+  await expect.poll(() => service.hasEvent('copy-done')).toBe(true)
   const done = service.waitForEvent('copy-done')
   await db.sql(`DROP PUBLICATION headwater; INSERT INTO notes VALUES ('2', 2, 'c', 'f')`)
   await done
