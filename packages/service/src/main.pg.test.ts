@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTestDatabase, startTestPostgres, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startService } from './main.ts'
+import { type Service, startService } from './main.ts'
 
 let postgres: TestPostgres
 let folder: string
@@ -32,12 +32,14 @@ test('two services with one slot do not end each other, even on one machine', { 
       auth: { secret: 'a secret that is long enough for HS256' },
       log: { level: 'silent' },
     })
+  const phaseOf = async (service: Service) => (await service.readStatus()).replication.phase
   const first = await start('first')
+  await expect.poll(() => phaseOf(first)).toMatchObject({ kind: 'running' })
   const second = await start('second')
   try {
-    const phaseOf = async (service: typeof first) => (await service.readStatus()).replication.phase
-    while ((await phaseOf(second)).kind === 'connecting') await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(await phaseOf(second)).toMatchObject({ kind: 'waiting', code: 'slot-in-use' })
+    await expect
+      .poll(() => phaseOf(second), { timeout: 30_000 })
+      .toMatchObject({ kind: 'waiting', code: 'slot-in-use' })
     expect((await first.readStatus()).replication).toMatchObject({
       phase: { kind: 'running' },
       counts: { reconnects: 0 },

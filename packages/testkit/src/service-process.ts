@@ -90,16 +90,23 @@ export async function startServiceProcess(
   }
 }
 
-/** A port that was free a moment ago. Somebody else may take it; tests live with that. */
+/**
+ * A port that was free a moment ago, and the next one too. Below the range from which systems take the ports of
+ * outgoing connections, so that it stays free unless another server is started on it.
+ */
 export async function findFreePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('Cannot find a free port')
-  return address.port
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    if ((await isFree(port)) && (await isFree(port + 1))) return port
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 const POLL_MS = 5
