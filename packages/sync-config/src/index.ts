@@ -1,6 +1,7 @@
 export { checkPlanAgainstTables } from './check-tables.ts'
 export { compileSyncConfig } from './compile.ts'
 export { loadPlan } from './load.ts'
+export { matchesTable } from './match-table.ts'
 export { preview } from './preview.ts'
 export type { PreviewInput, PreviewProblem, PreviewResult, PreviewRow, PreviewStreamError } from './preview.ts'
 export type { PreviewData, PreviewRequest, PreviewTable } from './preview/decode-input.ts'

@@ -1,5 +1,6 @@
 import { type Branded, HeadwaterError, type JsonObject } from '@headwater/protocol'
 import type { Place } from './file/diagnostics.ts'
+import type { FunctionName } from './functions/signatures.ts'
 import { sha256Hex } from './hash.ts'
 import type { LookupId, Plan, TablePattern } from './types.ts'
 import type { ValueOptions } from './values/column-form.ts'
@@ -24,12 +25,17 @@ export type PlanBody = {
 /** Turns rows of a table into objects. `keys` are the bucket's parameters. */
 export type PlanEvaluator = {
   readonly table: TablePattern
+  /**
+   * Arguments of `json_each` over the row: filters, keys see one element of each (`element`), and everything is done for
+   * every combination of elements; for none where one has none.
+   */
+  readonly expansions: readonly Expression[]
   /** All must be true. */
   readonly filters: readonly Expression[]
   readonly keys: readonly Expression[]
   readonly columns: readonly PlanColumn[]
-  /** Table on the client. */
-  readonly output: string
+  /** Table on the client; null for the name of the table that the row is in. */
+  readonly output: string | null
 }
 
 export type PlanColumn =
@@ -44,6 +50,7 @@ export type PlanColumn =
 export type PlanLookup = {
   readonly id: LookupId
   readonly table: TablePattern
+  readonly expansions: readonly Expression[]
   readonly filters: readonly Expression[]
   readonly keys: readonly Expression[]
   readonly outputs: readonly Expression[]
@@ -81,7 +88,15 @@ export type PlanRoute = {
   readonly priority: number | null
 }
 
-export type PlanStep = { readonly kind: 'lookup'; readonly lookup: LookupId; readonly inputs: readonly PlanValue[] }
+export type PlanStep =
+  | { readonly kind: 'lookup'; readonly lookup: LookupId; readonly inputs: readonly PlanValue[] }
+  /** The elements of an array of the request, which filters and outputs see as `element` of expansion 0. */
+  | {
+      readonly kind: 'each'
+      readonly argument: Expression
+      readonly filters: readonly Expression[]
+      readonly outputs: readonly Expression[]
+    }
 
 export type PlanValue =
   | { readonly kind: 'request'; readonly expression: Expression }
@@ -96,6 +111,10 @@ export type Expression =
   | { readonly kind: 'real'; readonly value: number }
   | { readonly kind: 'text'; readonly value: string }
   | { readonly kind: 'column'; readonly name: string }
+  /** Of the element that an expansion stands at. */
+  | { readonly kind: 'element'; readonly expansion: number; readonly part: 'key' | 'value' }
+  /** Of the table that the row is in; the suffix is what a wildcard stands for. */
+  | { readonly kind: 'table'; readonly part: 'schema' | 'name' | 'suffix' }
   | {
       readonly kind: 'request'
       readonly source: RequestSource
@@ -107,6 +126,40 @@ export type Expression =
   | { readonly kind: 'is-null'; readonly operand: Expression }
   | { readonly kind: 'not'; readonly operand: Expression }
   | { readonly kind: 'and' | 'or'; readonly operands: readonly Expression[] }
+  | { readonly kind: 'call'; readonly name: FunctionName; readonly args: readonly Expression[] }
+  /** The first branch whose condition is true; nothing behind it is evaluated. */
+  | {
+      readonly kind: 'case'
+      readonly branches: readonly { readonly when: Expression; readonly then: Expression }[]
+      readonly otherwise: Expression
+    }
+
+/** The expressions directly inside one. */
+export function partsOf(expression: Expression): readonly Expression[] {
+  switch (expression.kind) {
+    case 'null':
+    case 'integer':
+    case 'real':
+    case 'text':
+    case 'column':
+    case 'element':
+    case 'table':
+    case 'request':
+      return []
+    case 'compare':
+      return [expression.left, expression.right]
+    case 'not':
+    case 'is-null':
+      return [expression.operand]
+    case 'and':
+    case 'or':
+      return expression.operands
+    case 'call':
+      return expression.args
+    case 'case':
+      return [...expression.branches.flatMap(({ when, then }) => [when, then]), expression.otherwise]
+  }
+}
 
 /** `!=` is NULL where a side is NULL, as in older editions; edition 3 says NOT of `=`. */
 export type Comparison = '=' | '!=' | '<' | '<='

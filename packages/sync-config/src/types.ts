@@ -73,8 +73,16 @@ export type Plan = {
   readonly body: JsonObject
 }
 
-/** A table the config reads. `name` may end in `%` where `isWildcard`. */
-export type TablePattern = { readonly schema: string; readonly name: string; readonly isWildcard: boolean }
+/**
+ * Tables the config reads. Where `isWildcard`, `name` ends in `%` and stands for every table whose name begins with what
+ * is before it; likewise `schema` where `isSchemaWildcard`, which never stands for the schemas of Postgres itself.
+ */
+export type TablePattern = {
+  readonly schema: string
+  readonly isSchemaWildcard: boolean
+  readonly name: string
+  readonly isWildcard: boolean
+}
 
 /** One object that a row puts into one bucket. */
 export type EvaluatedObject = {

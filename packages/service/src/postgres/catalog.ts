@@ -52,8 +52,10 @@ const READ_TABLES = `
     SELECT DISTINCT c.oid
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    JOIN unnest($1::text[], $2::text[], $3::text[]) AS p (schema, name, wildcard)
-      ON n.nspname = p.schema
+    JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS p (schema, schema_wildcard, name, wildcard)
+      ON CASE WHEN p.schema_wildcard = 'true'
+              THEN starts_with(n.nspname, left(p.schema, -1)) AND n.nspname !~ '^(pg_|information_schema$)'
+              ELSE n.nspname = p.schema END
      AND CASE WHEN p.wildcard = 'true' THEN starts_with(c.relname, left(p.name, -1)) ELSE c.relname = p.name END
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   )
@@ -92,7 +94,7 @@ const READ_TABLES = `
   LEFT JOIN pg_catalog.pg_index prim ON prim.indrelid = c.oid AND prim.indisprimary AND prim.indisvalid
   LEFT JOIN pg_catalog.pg_index ident ON ident.indrelid = c.oid AND ident.indisvalid
     AND CASE c.relreplident WHEN 'd' THEN ident.indisprimary WHEN 'i' THEN ident.indisreplident ELSE false END
-  LEFT JOIN PUBLISHED pt ON pt.pubname = $4 AND pt.schemaname = n.nspname AND pt.tablename = c.relname
+  LEFT JOIN PUBLISHED pt ON pt.pubname = $5 AND pt.schemaname = n.nspname AND pt.tablename = c.relname
   ORDER BY n.nspname, c.relname`
 
 /** From 15 on a publication names the columns it carries; before, generated ones are left out. */
@@ -114,6 +116,7 @@ export async function readCatalogTables(
   if (patterns.length === 0) return []
   const rows = await session.query(readTablesText(serverVersion), [
     toArray(patterns.map((pattern) => pattern.schema)),
+    toArray(patterns.map((pattern) => String(pattern.isSchemaWildcard))),
     toArray(patterns.map((pattern) => pattern.name)),
     toArray(patterns.map((pattern) => String(pattern.isWildcard))),
     publication,

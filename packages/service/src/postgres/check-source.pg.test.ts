@@ -1,3 +1,4 @@
+import type { TablePattern } from '@headwater/sync-config'
 import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkSource } from './check-source.ts'
@@ -14,8 +15,8 @@ afterAll(async () => {
 
 const OPTIONS = { publication: 'headwater', slot: 'headwater' }
 
-function tables(...names: readonly string[]): readonly { schema: string; name: string; isWildcard: boolean }[] {
-  return names.map((name) => ({ schema: 'public', name, isWildcard: false }))
+function tables(...names: readonly string[]): readonly TablePattern[] {
+  return names.map((name) => ({ schema: 'public', isSchemaWildcard: false, name, isWildcard: false }))
 }
 
 async function databaseWith(sql: string): Promise<TestDatabase> {

@@ -1,4 +1,4 @@
-import type { LoadedPlan, TablePattern } from '@headwater/sync-config'
+import { type LoadedPlan, matchesTable } from '@headwater/sync-config'
 import { type CatalogTable, readCatalogTables } from '../postgres/catalog.ts'
 import type { Session } from '../postgres/connection.ts'
 import type { NeededColumns, Relation } from '../postgres/pgoutput.ts'
@@ -73,8 +73,10 @@ export function createTableRegistry({ plan, publication, serverVersion }: Regist
       learnt.set(relation.oid, relationText(relation))
       const before = tables.get(relation.oid)
       if (before !== undefined && hasSameShape(before, relation)) return { kind: 'same' }
-      if (before === undefined && !isWanted(relation, plan.tables)) return { kind: 'same' }
-      const pattern = { schema: relation.schema, name: relation.name, isWildcard: false }
+      if (before === undefined && !plan.tables.some((pattern) => matchesTable(pattern, relation)))
+        return { kind: 'same' }
+      const { schema, name } = relation
+      const pattern = { schema, isSchemaWildcard: false, name, isWildcard: false }
       const catalog = await readCatalogTables(session, [pattern], publication, serverVersion)
       const shape = toCatalogTable(
         relation,
@@ -120,13 +122,6 @@ function relationText(relation: Relation): string {
 
 function hasSameShape(table: ReplicatedTable, relation: Relation): boolean {
   return table.label === `${relation.schema}.${relation.name}` && table.columnsText === columnsText(relation.columns)
-}
-
-function isWanted(relation: Relation, patterns: readonly TablePattern[]): boolean {
-  return patterns.some(
-    ({ schema, name, isWildcard }) =>
-      schema === relation.schema && (isWildcard ? relation.name.startsWith(name.slice(0, -1)) : relation.name === name),
-  )
 }
 
 /**

@@ -47,6 +47,7 @@ export function draftStreamRoute(
   const keys = sortByText(route.primary.keys)
   const evaluator: PlanEvaluator = {
     table: route.primary.source.table,
+    expansions: [],
     filters: sortByText(route.primary.filters),
     keys: keys.map(({ expression }) => expression),
     columns: query.columns,
@@ -157,7 +158,7 @@ class Assembly {
 
   #addLookup(stream: string, step: DraftSource, keys: readonly Expression[]): LookupDraft {
     const { table } = step.source
-    const part = { table, filters: sortByText(step.filters), keys, outputs: sortByText(step.outputs) }
+    const part = { table, expansions: [], filters: sortByText(step.filters), keys, outputs: sortByText(step.outputs) }
     const id = toLookupId(partText({ ...part, values: this.#values }))
     const known = this.#lookups.get(id) ?? { lookup: { id, ...part }, usedBy: new Set<string>() }
     this.#lookups.set(id, known)

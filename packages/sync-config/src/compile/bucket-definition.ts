@@ -84,7 +84,14 @@ function compileData({ context, select }: ParsedQuery, names: readonly string[])
   return conjunctions.flatMap((terms) => {
     const found = readKeys({ context, select }, names, terms)
     if (found === undefined) return []
-    return { table: source.table, filters: found.filters, keys: found.keys, columns, output: source.name }
+    return {
+      table: source.table,
+      expansions: [],
+      filters: found.filters,
+      keys: found.keys,
+      columns,
+      output: source.name,
+    }
   })
 }
 

@@ -1,4 +1,4 @@
-import type { Expression, RequestSource } from '../plan.ts'
+import { type Expression, partsOf, type RequestSource } from '../plan.ts'
 import type { DraftStreamRoute } from './assemble.ts'
 import type { DraftValue } from './route.ts'
 
@@ -33,22 +33,5 @@ function trustOfExpression(expression: Expression): Trust {
 }
 
 export function requestSources(expression: Expression): readonly RequestSource[] {
-  switch (expression.kind) {
-    case 'request':
-      return [expression.source]
-    case 'compare':
-      return [...requestSources(expression.left), ...requestSources(expression.right)]
-    case 'not':
-    case 'is-null':
-      return requestSources(expression.operand)
-    case 'and':
-    case 'or':
-      return expression.operands.flatMap(requestSources)
-    case 'null':
-    case 'integer':
-    case 'real':
-    case 'text':
-    case 'column':
-      return []
-  }
+  return expression.kind === 'request' ? [expression.source] : partsOf(expression).flatMap(requestSources)
 }

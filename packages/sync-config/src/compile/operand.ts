@@ -3,6 +3,8 @@ import type { Comparison, Expression } from '../plan.ts'
 import type { SqlExpression } from '../sql/tree.ts'
 import type { QueryContext } from './query-context.ts'
 import { readRequestData } from './request-data.ts'
+import { didYouMean } from '../file/suggest.ts'
+import { CAST_TYPES, isScalarFunction, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
 import { findColumn, type Scope, type TableSource } from './scope.ts'
 
 /** What an expression depends on: the rows of one source, the request, a parameter of the bucket, or nothing. */
@@ -46,7 +48,7 @@ export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | un
     case 'call':
       return lowerReference(at, sql)
     case 'unary':
-      return sql.operator === 'not' ? lowerNot(at, sql) : at.context.refuse(sql, 'Arithmetic is not supported yet')
+      return lowerUnary(at, sql)
     case 'binary':
       return lowerBinary(at, sql)
     case 'is':
@@ -55,12 +57,12 @@ export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | un
       return lowerBetween(at, sql)
     case 'in':
       return lowerInList(at, sql)
+    case 'overlap':
+      return at.context.refuse(sql, '&& can only stand by itself as a condition, below AND and OR')
     case 'cast':
-      return at.context.refuse(sql, 'Casts are not supported yet: compare values of one type')
+      return lowerCast(at, sql)
     case 'case':
-    case 'exists':
-    case 'subquery':
-      return at.context.refuse(sql, 'Not supported here: expected a column, a literal or a value of the request')
+      return lowerCase(at, sql)
   }
 }
 
@@ -71,7 +73,7 @@ function lowerReference(at: OperandScope, sql: SqlExpression & { kind: 'column' 
   const request = readRequestData(context, sql)
   if (request === 'refused') return undefined
   if (request !== undefined) return { owner: REQUEST, expression: request, ...span }
-  if (sql.kind === 'call') return refuseCall(context, sql)
+  if (sql.kind === 'call') return lowerCall(at, sql)
   if (context.dialect === 'data-query' && sql.qualifier?.text === 'bucket') {
     return { owner: { kind: 'parameter', name: sql.name.text }, expression: { kind: 'null' }, ...span }
   }
@@ -83,29 +85,58 @@ function lowerReference(at: OperandScope, sql: SqlExpression & { kind: 'column' 
 
 const AGGREGATES = new Set(['count', 'sum', 'avg', 'min', 'max', 'group_concat', 'string_agg', 'array_agg', 'json_agg'])
 
+/** A function of values: all of its arguments have one owner. */
+function lowerCall(at: OperandScope, sql: SqlExpression & { kind: 'call' }): Operand | undefined {
+  const { context } = at
+  const name = sql.name.text
+  if (sql.qualifier !== undefined || !isScalarFunction(name)) return refuseCall(context, sql)
+  const { min, max } = SCALAR_FUNCTIONS[name]
+  if (context.edition === 3 && (sql.args.length < min || sql.args.length > max)) {
+    const wanted = min === max ? String(min) : `${min} to ${max}`
+    return context.refuse(sql, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${sql.args.length}`)
+  }
+  const args = sql.args.map((arg) => lowerOperand(at, arg))
+  return combine(context, sql, args, (lowered) => ({ kind: 'call', name, args: lowered }))
+}
+
 function refuseCall(context: QueryContext, sql: SqlExpression & { kind: 'call' }): undefined {
-  const { text } = sql.name
-  if (AGGREGATES.has(text)) return context.refuse(sql, `Aggregates like ${text}() do not exist in sync configs`)
-  return context.refuse(
-    sql,
-    `The function ${text}() is not supported yet: expected a column, a literal or a value of the request`,
-  )
+  const name = [sql.qualifier, sql.name].flatMap((part) => part?.text ?? []).join('.')
+  if (sql.qualifier === undefined && AGGREGATES.has(name)) {
+    return context.refuse(sql, `Aggregates like ${name}() do not exist in sync configs`)
+  }
+  return context.refuse(sql, `Unknown function ${name}()${didYouMean(name, Object.keys(SCALAR_FUNCTIONS))}`)
 }
 
-function lowerNot(at: OperandScope, sql: SqlExpression & { kind: 'unary' }): Operand | undefined {
+function lowerCast(at: OperandScope, sql: SqlExpression & { kind: 'cast' }): Operand | undefined {
+  const type = CAST_TYPES.find((known) => known === sql.type.text)
+  if (type === undefined) {
+    return at.context.refuse(sql.type, `Cannot cast to "${sql.type.text}": expected ${CAST_TYPES.join(', ')}`)
+  }
   const operand = lowerOperand(at, sql.operand)
-  return combine(at.context, sql, [operand], ([inner]) => negate(inner ?? TRUE))
+  return combine(at.context, sql, [operand], (args) => ({ kind: 'call', name: `cast_${type}`, args }))
 }
 
-const COMPARISONS: {
-  readonly [operator: string]: (left: Expression, right: Expression, older: boolean) => Expression
-} = {
-  '=': (left, right) => compare('=', left, right),
-  '!=': (left, right, older) => (older ? compare('!=', left, right) : negate(compare('=', left, right))),
-  '<': (left, right) => compare('<', left, right),
-  '<=': (left, right) => compare('<=', left, right),
-  '>': (left, right) => compare('<', right, left),
-  '>=': (left, right) => compare('<=', right, left),
+function lowerCase(at: OperandScope, sql: SqlExpression & { kind: 'case' }): Operand | undefined {
+  const parts = [sql.operand, ...sql.branches.flatMap(({ when, then }) => [when, then]), sql.otherwise]
+  const operands = parts.flatMap((part) => (part === undefined ? [] : [lowerOperand(at, part)]))
+  return combine(at.context, sql, operands, (lowered) => {
+    const rest = [...lowered]
+    const subject = sql.operand === undefined ? undefined : rest.shift()
+    const branches = sql.branches.map(() => {
+      const when = rest.shift() ?? TRUE
+      return { when: subject === undefined ? when : compare('=', subject, when), then: rest.shift() ?? TRUE }
+    })
+    return { kind: 'case', branches, otherwise: rest.shift() ?? { kind: 'null' } }
+  })
+}
+
+function lowerUnary(at: OperandScope, sql: SqlExpression & { kind: 'unary' }): Operand | undefined {
+  if (sql.operator === '-') {
+    return at.context.refuse(sql, 'A minus can only stand before a number: write 0 - value')
+  }
+  const operand = lowerOperand(at, sql.operand)
+  if (sql.operator === '+') return operand
+  return combine(at.context, sql, [operand], ([inner]) => negate(inner ?? TRUE))
 }
 
 function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }): Operand | undefined {
@@ -114,20 +145,28 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
     const request = readRequestData(context, sql)
     if (request === 'refused') return undefined
     if (request !== undefined) return { owner: REQUEST, expression: request, start: sql.start, end: sql.end }
-    return context.refuse(sql, `${sql.operator} on values of rows is not supported yet`)
-  }
-  const isLogic = sql.operator === 'and' || sql.operator === 'or'
-  const toComparison = Object.hasOwn(COMPARISONS, sql.operator) ? COMPARISONS[sql.operator] : undefined
-  if (!isLogic && toComparison === undefined) {
-    return context.refuse(
-      sql,
-      `The operator ${sql.operator} is not supported yet: expected =, !=, <, <=, >, >=, AND, OR or NOT`,
-    )
   }
   const operands = [lowerOperand(at, sql.left), lowerOperand(at, sql.right)]
   return combine(context, sql, operands, ([left = TRUE, right = TRUE]) => {
-    if (sql.operator === 'and' || sql.operator === 'or') return joinLogic(sql.operator, [left, right])
-    return toComparison?.(left, right, context.edition < 3) ?? left
+    const { operator } = sql
+    switch (operator) {
+      case 'and':
+      case 'or':
+        return joinLogic(operator, [left, right])
+      case '=':
+        return compare('=', left, right)
+      case '!=':
+        return context.edition < 3 ? compare('!=', left, right) : negate(compare('=', left, right))
+      case '<':
+      case '<=':
+        return compare(operator, left, right)
+      case '>':
+        return compare('<', right, left)
+      case '>=':
+        return compare('<=', right, left)
+      default:
+        return { kind: 'call', name: operator, args: [left, right] }
+    }
   })
 }
 
@@ -146,8 +185,8 @@ function lowerIs(at: OperandScope, sql: SqlExpression & { kind: 'is' }): Operand
 
 function lowerBetween(at: OperandScope, sql: SqlExpression & { kind: 'between' }): Operand | undefined {
   const operands = [sql.operand, sql.low, sql.high].map((part) => lowerOperand(at, part))
-  return combine(at.context, sql, operands, ([value = TRUE, low = TRUE, high = TRUE]) => {
-    const test = joinLogic('and', [compare('<=', low, value), compare('<=', value, high)])
+  return combine(at.context, sql, operands, (args) => {
+    const test: Expression = { kind: 'call', name: 'between', args }
     return sql.negated ? negate(test) : test
   })
 }
@@ -159,11 +198,8 @@ function lowerInList(at: OperandScope, sql: SqlExpression & { kind: 'in' }): Ope
   switch (right.kind) {
     case 'array': {
       const operands = [sql.operand, ...right.items].map((part) => lowerOperand(at, part))
-      return combine(context, sql, operands, ([value = TRUE, ...items]) => {
-        const test = joinLogic(
-          'or',
-          items.map((item) => compare('=', value, item)),
-        )
+      return combine(context, sql, operands, (args) => {
+        const test: Expression = { kind: 'call', name: 'in_list', args }
         return sql.negated ? negate(test) : test
       })
     }

@@ -42,7 +42,12 @@ export function readTable(context: QueryContext, sources: readonly Source[]): Ta
       'A connection tag in the schema is not supported: there is one source database',
     )
   }
-  const table = { schema: source.schema?.text ?? SCHEMA_DEFAULT, name: source.name.text, isWildcard: false }
+  const table = {
+    schema: source.schema?.text ?? SCHEMA_DEFAULT,
+    isSchemaWildcard: false,
+    name: source.name.text,
+    isWildcard: false,
+  }
   context.refer(source.name, { kind: 'table', table })
   return { kind: 'table', table, name: source.alias?.text ?? table.name, alias: source.alias }
 }

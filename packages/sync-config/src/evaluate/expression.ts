@@ -1,3 +1,5 @@
+import type { ScalarFunction } from '../functions/functions.ts'
+import type { FunctionName } from '../functions/signatures.ts'
 import type { Comparison, Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
 import { compareValues, isTrue } from '../values/value.ts'
@@ -8,9 +10,12 @@ export type Test<Input> = (input: Input) => boolean
 /** What an expression reads: columns of a row, or data of a request. */
 export type Leaves<Input> = {
   readonly column: (name: string) => Evaluate<Input>
+  readonly element: (expression: Expression & { kind: 'element' }) => Evaluate<Input>
+  readonly table: (part: 'schema' | 'name' | 'suffix') => string
   readonly request: (expression: Expression & { kind: 'request' }) => Evaluate<Input>
   /** A quicker test than the general one, where the leaf knows one. */
   readonly quickTest: (expression: Expression) => Test<Input> | undefined
+  readonly functionOf: (name: FunctionName) => ScalarFunction
 }
 
 /** Turns the tree into functions once; evaluating calls them and looks at no tree. */
@@ -29,8 +34,18 @@ export function compileExpression<Input>(expression: Expression, leaves: Leaves<
     }
     case 'column':
       return leaves.column(expression.name)
+    case 'element':
+      return leaves.element(expression)
+    case 'table': {
+      const value = leaves.table(expression.part)
+      return () => value
+    }
     case 'request':
       return leaves.request(expression)
+    case 'call':
+      return compileCall(expression, leaves)
+    case 'case':
+      return compileCase(expression, leaves)
     case 'compare':
       return compileComparison(expression, leaves)
     case 'is-null':
@@ -75,11 +90,35 @@ export function compileTest<Input>(expression: Expression, leaves: Leaves<Input>
     case 'real':
     case 'text':
     case 'column':
+    case 'element':
+    case 'table':
+    case 'call':
+    case 'case':
     case 'request': {
       const evaluate = compileExpression(expression, leaves)
       return (input) => isTrue(evaluate(input))
     }
   }
+}
+
+function compileCall<Input>({ name, args }: Expression & { kind: 'call' }, leaves: Leaves<Input>): Evaluate<Input> {
+  const call = leaves.functionOf(name)
+  const evaluates = args.map((arg) => compileExpression(arg, leaves))
+  const [first, second, third] = evaluates
+  if (first !== undefined && second === undefined) return (input) => call(first(input))
+  if (first !== undefined && second !== undefined && third === undefined) {
+    return (input) => call(first(input), second(input))
+  }
+  return (input) => call(...evaluates.map((evaluate) => evaluate(input)))
+}
+
+function compileCase<Input>(expression: Expression & { kind: 'case' }, leaves: Leaves<Input>): Evaluate<Input> {
+  const branches = expression.branches.map(({ when, then }) => ({
+    passes: compileTest(when, leaves),
+    evaluate: compileExpression(then, leaves),
+  }))
+  const otherwise = compileExpression(expression.otherwise, leaves)
+  return (input) => (branches.find(({ passes }) => passes(input))?.evaluate ?? otherwise)(input)
 }
 
 /** True without any test. */

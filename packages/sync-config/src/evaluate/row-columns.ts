@@ -1,4 +1,6 @@
-import type { Expression } from '../plan.ts'
+import { functionsOf, type ScalarFunction } from '../functions/functions.ts'
+import type { FunctionName } from '../functions/signatures.ts'
+import { type Expression, partsOf } from '../plan.ts'
 import type { SourceTable, SqliteValue, TextRow } from '../types.ts'
 import { type ColumnForm, columnForm, mayFail, readValue, type ValueOptions } from '../values/column-form.ts'
 import { realToKey, valueToKey } from '../values/value.ts'
@@ -14,9 +16,14 @@ export type RowColumn = {
 /** The columns of one table as a plan sees them. Notes which ones are asked for. */
 export class RowColumns {
   readonly all: readonly RowColumn[]
+  readonly table: { readonly [Part in 'schema' | 'name' | 'suffix']: string }
+  readonly functionOf: (name: FunctionName) => ScalarFunction
   readonly #byName: ReadonlyMap<string, RowColumn>
 
   constructor(table: SourceTable, options: ValueOptions) {
+    // The suffix differs by pattern: whoever compiles an expression with one replaces it.
+    this.table = { schema: table.schema, name: table.name, suffix: '' }
+    this.functionOf = functionsOf(options)
     this.all = table.columns.map(({ name, type }, index) => ({
       name,
       index,
@@ -43,10 +50,15 @@ export function rowLeaves(columns: RowColumns): Leaves<TextRow> {
       const column = columns.find(name)
       return column === undefined ? () => null : readColumn(column)
     },
+    element: () => {
+      throw new Error('Invariant: only the expansions of a query have elements')
+    },
+    table: (part) => columns.table[part],
     request: () => {
       throw new Error('Invariant: an expression over a row reads no request data')
     },
     quickTest: (expression) => quickTest(columns, expression),
+    functionOf: columns.functionOf,
   }
 }
 
@@ -136,22 +148,5 @@ function keyWriter(form: ColumnForm): (text: string) => string | undefined {
 }
 
 function columnNames(expression: Expression): readonly string[] {
-  switch (expression.kind) {
-    case 'column':
-      return [expression.name]
-    case 'compare':
-      return [...columnNames(expression.left), ...columnNames(expression.right)]
-    case 'not':
-    case 'is-null':
-      return columnNames(expression.operand)
-    case 'and':
-    case 'or':
-      return expression.operands.flatMap(columnNames)
-    case 'null':
-    case 'integer':
-    case 'real':
-    case 'text':
-    case 'request':
-      return []
-  }
+  return expression.kind === 'column' ? [expression.name] : partsOf(expression).flatMap(columnNames)
 }

@@ -1,15 +1,8 @@
+import { matchesTable } from '../match-table.ts'
 import type { BucketName } from '@headwater/protocol'
 import { toLookupKey, toLookupOutputs } from '../lookup-key.ts'
 import { type Expression, partText, type PlanBody, type PlanEvaluator, type PlanLookup } from '../plan.ts'
-import type {
-  EvaluatedLookup,
-  EvaluatedObject,
-  RowOutcome,
-  SourceTable,
-  TablePattern,
-  TableProgram,
-  TextRow,
-} from '../types.ts'
+import type { EvaluatedLookup, EvaluatedObject, RowOutcome, SourceTable, TableProgram, TextRow } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import { bucketNamer } from './bucket-name.ts'
 import { allOf, compileTest, type Test } from './expression.ts'
@@ -21,7 +14,7 @@ export function compileTable(body: PlanBody, table: SourceTable, generation: num
   const columns = new RowColumns(table, body.values)
   const evaluators = compileEvaluators(body, { table, columns, generation })
   const lookups = body.lookups
-    .filter((lookup) => matches(lookup.table, table))
+    .filter((lookup) => matchesTable(lookup.table, table))
     .map((lookup) => compileLookup(lookup, columns))
   if (evaluators.length === 0 && lookups.length === 0) return undefined
   const identity = new Set(table.identity)
@@ -73,18 +66,20 @@ function compileEvaluators(body: PlanBody, parts: TableParts): readonly Evaluato
     payloads.set(text, made)
     return made
   }
-  const ofTable = [...body.evaluators.entries()].filter(([, evaluator]) => matches(evaluator.table, table))
+  const ofTable = [...body.evaluators.entries()].filter(([, evaluator]) => matchesTable(evaluator.table, table))
   return ofTable.map(([index, evaluator]) => {
     const buckets = body.buckets.filter((bucket) => bucket.evaluators.includes(index))
     const { payload, payloadNumber } = payloadOf(evaluator)
-    const rivals = ofTable.filter(([other, { output }]) => other !== index && output === evaluator.output)
+    const rivals = ofTable.filter(
+      ([other, { output }]) => other !== index && (output ?? table.name) === (evaluator.output ?? table.name),
+    )
     return {
       definition: buckets.map(({ name }) => name).join(', '),
       passes: compileFilters(evaluator.filters, columns),
       readKeys: compileKeys(evaluator.keys, columns),
       payload,
       payloadNumber,
-      output: evaluator.output,
+      output: evaluator.output ?? table.name,
       bucketNamers: buckets.map((bucket) => bucketNamer(bucket, generation)),
       deciding: [...columns.readBy([...evaluator.filters, ...evaluator.keys]), ...payload.idColumns],
       mayCollide: rivals.some(([rival]) => buckets.some((bucket) => bucket.evaluators.includes(rival))),
@@ -106,10 +101,6 @@ function compileLookup(lookup: PlanLookup, columns: RowColumns): LookupProgram {
 function compileFilters(filters: readonly Expression[], columns: RowColumns): Test<TextRow> {
   const leaves = rowLeaves(columns)
   return allOf(filters.map((filter) => compileTest(filter, leaves)))
-}
-
-function matches(pattern: TablePattern, table: SourceTable): boolean {
-  return pattern.schema === table.schema && pattern.name === table.name
 }
 
 type Written = { readonly id: string; readonly data: string }

@@ -92,7 +92,12 @@ function readSettings(reader: FileReader, root: YamlMap): Settings {
   return {
     edition,
     fixedJsonExtract,
-    values: { customTypes, times: { iso, fractionDigits: readDigits(reader, map, iso) } },
+    values: {
+      customTypes,
+      fixedJsonExtract,
+      engine: 'default',
+      times: { iso, fractionDigits: readDigits(reader, map, iso) },
+    },
   }
 }
 

@@ -15,6 +15,15 @@ export const REQUEST_LEAVES: Leaves<RequestData> = {
   column: () => {
     throw new Error('Invariant: an expression over the request reads no columns')
   },
+  element: () => {
+    throw new Error('Invariant: only a step over an array has elements')
+  },
+  table: () => {
+    throw new Error('Invariant: an expression over the request has no table')
+  },
+  functionOf: (name) => {
+    throw new Error(`Invariant: ${name} needs the options of a plan`)
+  },
   request: (expression) => {
     const { source, style } = expression
     if (expression.path.length === 0) return (data) => wholeObject(data[source])

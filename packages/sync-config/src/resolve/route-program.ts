@@ -49,9 +49,11 @@ export function compileRoute(body: PlanBody, route: PlanRoute, generation: numbe
   if (bucket === undefined) throw new Error('Invariant: a route leads to a bucket of the plan')
   const values = route.values.map(compileValue)
   const steps = route.steps.map((step, number) => {
+    if (step.kind === 'each') throw new Error('Invariant: steps over arrays are not written yet')
     const lookup = body.lookups.find(({ id }) => id === step.lookup)
     if (lookup === undefined) throw new Error('Invariant: a step reads a lookup of the plan')
-    const later = [...route.steps.slice(number + 1).flatMap(({ inputs }) => inputs), ...route.values]
+    const inputs = route.steps.slice(number + 1).flatMap((later) => (later.kind === 'lookup' ? later.inputs : []))
+    const later = [...inputs, ...route.values]
     return {
       lookup: step.lookup,
       inputs: step.inputs.map(compileValue),

@@ -4,9 +4,11 @@ import { TokenCursor } from './token-cursor.ts'
 import {
   type BinaryOperator,
   type InRight,
+  type Name,
   type Select,
   type SelectItem,
   type Source,
+  type SourceForm,
   type SqlExpression,
   SqlError,
   type SqlForm,
@@ -38,13 +40,13 @@ function parseSelect(cursor: TokenCursor): Select {
       ? { start: distinctToken.start, end: distinctToken.end }
       : undefined
     const items = parseItems(cursor)
-    const from = cursor.acceptKeyword('from') ? parseSources(cursor) : { sources: [], joins: [] }
+    const from = cursor.acceptKeyword('from') ? parseSources(cursor) : []
     const where = cursor.acceptKeyword('where') ? parseExpression(cursor) : undefined
     const token = cursor.peek()
     if (token.kind === 'word' && Object.hasOwn(REFUSED_CLAUSES, token.text)) {
       throw new SqlError(token, REFUSED_CLAUSES[token.text] ?? '')
     }
-    return { distinct, items, from: from.sources, where: joinConditions(where, from.joins), start, end: cursor.lastEnd }
+    return { distinct, items, from, where, start, end: cursor.lastEnd }
   })
 }
 
@@ -74,11 +76,8 @@ function parseItem(cursor: TokenCursor): SelectItem {
 
 const OUTER_JOINS = ['left', 'right', 'full', 'cross', 'natural']
 
-type Sources = { readonly sources: readonly Source[]; readonly joins: readonly SqlExpression[] }
-
-function parseSources(cursor: TokenCursor): Sources {
+function parseSources(cursor: TokenCursor): readonly Source[] {
   const sources = [parseSource(cursor, 'first')]
-  const joins: SqlExpression[] = []
   for (;;) {
     const token = cursor.peek()
     if (token.kind === 'word' && OUTER_JOINS.includes(token.text)) {
@@ -89,46 +88,49 @@ function parseSources(cursor: TokenCursor): Sources {
       continue
     }
     const isInner = cursor.acceptKeyword('inner')
-    if (!isInner && !cursor.isKeyword('join')) return { sources, joins }
+    if (!isInner && !cursor.isKeyword('join')) return sources
     cursor.expectKeyword('join')
     sources.push(parseSource(cursor, 'join'))
-    if (cursor.isKeyword('using')) throw new SqlError(cursor.peek(), 'USING does not exist in sync configs: write ON')
-    if (cursor.acceptKeyword('on')) joins.push(parseExpression(cursor))
   }
 }
 
 function parseSource(cursor: TokenCursor, joined: Source['joined']): Source {
   const { start } = cursor.peek()
-  if (cursor.acceptSymbol('(')) {
-    parseSelect(cursor)
-    cursor.expectSymbol(')')
-    cursor.acceptKeyword('as')
-    const name = cursor.expectName('the subquery')
-    return { kind: 'subquery', schema: undefined, name, alias: name, joined, start, end: cursor.lastEnd }
-  }
+  const form = parseSourceForm(cursor)
+  const { lastEnd: end } = cursor
+  if (cursor.isKeyword('using')) throw new SqlError(cursor.peek(), 'USING does not exist in sync configs: write ON')
+  const on = joined === 'join' && cursor.acceptKeyword('on') ? parseExpression(cursor) : undefined
+  return { ...form, joined, on, start, end }
+}
+
+function parseSourceForm(cursor: TokenCursor): SourceForm {
+  if (cursor.acceptSymbol('(')) return parseSubquerySource(cursor)
   const first = cursor.expectName('a table')
   const schema = cursor.acceptSymbol('.') ? first : undefined
   const name = schema === undefined ? first : cursor.expectName('a table')
   if (cursor.isSymbol('.'))
     throw new SqlError(cursor.peek(), 'A table is written as schema.table: there is one name too many')
-  const isCall = cursor.acceptSymbol('(')
-  if (isCall) {
-    while (!cursor.acceptSymbol(')')) {
-      parseExpression(cursor)
-      cursor.acceptSymbol(',')
-    }
+  if (schema === undefined && cursor.acceptSymbol('(')) {
+    const args = parseClosed(cursor, () => (cursor.isSymbol(')') ? [] : parseList(cursor)))
+    return { kind: 'call', name, args, alias: parseSourceAlias(cursor) }
   }
-  const hasAlias = cursor.acceptKeyword('as') || cursor.isName()
-  const alias = hasAlias ? cursor.expectName('the table') : undefined
-  return { kind: isCall ? 'call' : 'table', schema, name, alias, joined, start, end: cursor.lastEnd }
+  return { kind: 'table', schema, name, alias: parseSourceAlias(cursor) }
 }
 
-/** ON conditions mean what WHERE conditions mean. */
-function joinConditions(where: SqlExpression | undefined, joins: readonly SqlExpression[]): SqlExpression | undefined {
-  return joins.reduce<SqlExpression | undefined>((left, right) => {
-    if (left === undefined) return right
-    return { kind: 'binary', operator: 'and', left, right, start: left.start, end: right.end }
-  }, where)
+function parseSourceAlias(cursor: TokenCursor): Name | undefined {
+  return cursor.acceptKeyword('as') || cursor.isName() ? cursor.expectName('the table') : undefined
+}
+
+/** `(SELECT …) AS x` or `AS x(a, b)`, behind the parenthesis. */
+function parseSubquerySource(cursor: TokenCursor): SourceForm {
+  const select = parseClosed(cursor, () => parseSelect(cursor))
+  cursor.acceptKeyword('as')
+  const alias = cursor.expectName('the subquery')
+  if (!cursor.acceptSymbol('(')) return { kind: 'subquery', select, alias, columns: undefined }
+  const columns = [cursor.expectName('a column')]
+  while (cursor.acceptSymbol(',')) columns.push(cursor.expectName('a column'))
+  cursor.expectSymbol(')')
+  return { kind: 'subquery', select, alias, columns }
 }
 
 /**
@@ -165,7 +167,6 @@ const BINARY: { readonly [symbol: string]: readonly [BinaryOperator, number] } =
   '|': ['|', POWER.other],
   '<<': ['<<', POWER.other],
   '>>': ['>>', POWER.other],
-  '&&': ['&&', POWER.other],
   '+': ['+', POWER.sum],
   '-': ['-', POWER.sum],
   '||': ['||', POWER.sum],
@@ -193,6 +194,7 @@ function parseInfix(cursor: TokenCursor, left: SqlExpression, looserThan: number
   const token = cursor.peek()
   const text = token.kind === 'word' ? token.text : token.kind === 'symbol' ? token.symbol : ''
   if (Object.hasOwn(UNKNOWN_OPERATORS, text)) throw new SqlError(token, UNKNOWN_OPERATORS[text] ?? '')
+  if (text === '&&') return POWER.other > looserThan ? parseOverlap(cursor, left) : undefined
   if (text === '::') return POWER.cast > looserThan ? parseShortCast(cursor, left) : undefined
   if (text === 'is') return POWER.is > looserThan ? parseIs(cursor, left) : undefined
   if (text === 'in' || text === 'between' || text === 'not') {
@@ -254,6 +256,24 @@ function parseInRight(cursor: TokenCursor): InRight {
   return { kind: 'expression', expression: parseExpression(cursor, POWER.in) }
 }
 
+/** `a && b`; each side may be a subquery. */
+function parseOverlap(cursor: TokenCursor, left: SqlExpression): SqlExpression {
+  cursor.expectSymbol('&&')
+  return spanned(left, cursor, {
+    kind: 'overlap',
+    left: { kind: 'expression', expression: left },
+    right: parseOverlapRight(cursor),
+  })
+}
+
+function parseOverlapRight(cursor: TokenCursor): InRight {
+  if (!cursor.isSymbol('(') || !cursor.isKeyword('select', 1)) {
+    return { kind: 'expression', expression: parseExpression(cursor, POWER.other) }
+  }
+  cursor.take()
+  return { kind: 'subquery', select: parseClosed(cursor, () => parseSelect(cursor)) }
+}
+
 function parsePrefix(cursor: TokenCursor): SqlExpression {
   const token = cursor.peek()
   switch (token.kind) {
@@ -288,7 +308,7 @@ function parseWord(cursor: TokenCursor, word: string): SqlExpression {
     case 'cast':
       return parseCast(cursor)
     case 'case':
-      throw new SqlError(start, 'CASE is not supported yet: filter by plain conditions')
+      return parseCase(cursor)
     case 'exists':
       throw new SqlError(start, 'EXISTS does not exist in sync configs: write value IN (SELECT column FROM …)')
     default:
@@ -300,9 +320,7 @@ function parseSymbol(cursor: TokenCursor, symbol: string): SqlExpression {
   const start = cursor.peek()
   if (symbol === '(') {
     cursor.take()
-    if (cursor.isKeyword('select')) {
-      throw new SqlError(start, 'A subquery can only stand after IN: write value IN (SELECT column FROM …)')
-    }
+    if (cursor.isKeyword('select')) return parseLeadingSubquery(cursor, start)
     const inner = parseClosed(cursor, () => parseExpression(cursor))
     return { ...inner, start: start.start, end: cursor.lastEnd }
   }
@@ -318,6 +336,35 @@ function parseSymbol(cursor: TokenCursor, symbol: string): SqlExpression {
     )
   }
   return cursor.failExpected('an expression')
+}
+
+/** A subquery that is not behind IN may only be the left side of `&&`. */
+function parseLeadingSubquery(cursor: TokenCursor, start: Span): SqlExpression {
+  const select = parseClosed(cursor, () => parseSelect(cursor))
+  if (!cursor.isSymbol('&&')) {
+    throw new SqlError(start, 'A subquery can only stand after IN: write value IN (SELECT column FROM …)')
+  }
+  cursor.take()
+  return spanned(start, cursor, {
+    kind: 'overlap',
+    left: { kind: 'subquery', select },
+    right: parseOverlapRight(cursor),
+  })
+}
+
+function parseCase(cursor: TokenCursor): SqlExpression {
+  const start = cursor.take()
+  const operand = cursor.isKeyword('when') ? undefined : parseExpression(cursor)
+  const branches: { readonly when: SqlExpression; readonly then: SqlExpression }[] = []
+  do {
+    cursor.expectKeyword('when')
+    const when = parseExpression(cursor)
+    cursor.expectKeyword('then')
+    branches.push({ when, then: parseExpression(cursor) })
+  } while (cursor.isKeyword('when'))
+  const otherwise = cursor.acceptKeyword('else') ? parseExpression(cursor) : undefined
+  cursor.expectKeyword('end')
+  return spanned(start, cursor, { kind: 'case', operand, branches, otherwise })
 }
 
 function negatedLiteral(sign: '-' | '+', operand: SqlExpression): SqlForm | undefined {

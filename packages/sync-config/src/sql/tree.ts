@@ -16,15 +16,34 @@ export type SelectItem =
   | (Span & { readonly kind: 'expression'; readonly expression: SqlExpression; readonly alias: Name | undefined })
 
 export type Source = Span & {
-  readonly kind: 'table' | 'call' | 'subquery'
-  /** Of a table; undefined where none was written. */
-  readonly schema: Name | undefined
-  /** Table or function; of a subquery, its alias. */
-  readonly name: Name
-  readonly alias: Name | undefined
   /** How it is joined to the ones before it. */
   readonly joined: 'first' | 'comma' | 'join'
-}
+  /** Condition of a join. */
+  readonly on: SqlExpression | undefined
+} & SourceForm
+
+export type SourceForm =
+  | {
+      readonly kind: 'table'
+      /** Undefined where none was written. */
+      readonly schema: Name | undefined
+      readonly name: Name
+      readonly alias: Name | undefined
+    }
+  /** A function that gives rows: `json_each(tags) AS t`. */
+  | {
+      readonly kind: 'call'
+      readonly name: Name
+      readonly args: readonly SqlExpression[]
+      readonly alias: Name | undefined
+    }
+  | {
+      readonly kind: 'subquery'
+      readonly select: Select
+      readonly alias: Name
+      /** Names for its columns: `AS x(a, b)`. */
+      readonly columns: readonly Name[] | undefined
+    }
 
 /** An identifier after folding: lower case unless quoted. */
 export type Name = Span & { readonly text: string; readonly isQuoted: boolean }
@@ -65,10 +84,16 @@ export type SqlForm =
       readonly negated: boolean
     }
   | { readonly kind: 'in'; readonly operand: SqlExpression; readonly right: InRight; readonly negated: boolean }
+  /** `a && b`: do they share an element? */
+  | { readonly kind: 'overlap'; readonly left: InRight; readonly right: InRight }
   | { readonly kind: 'cast'; readonly operand: SqlExpression; readonly type: Name }
-  | { readonly kind: 'case' }
-  | { readonly kind: 'subquery'; readonly select: Select }
-  | { readonly kind: 'exists' }
+  | {
+      readonly kind: 'case'
+      /** `CASE operand WHEN …`; undefined for `CASE WHEN condition`. */
+      readonly operand: SqlExpression | undefined
+      readonly branches: readonly { readonly when: SqlExpression; readonly then: SqlExpression }[]
+      readonly otherwise: SqlExpression | undefined
+    }
 
 export type InRight =
   | { readonly kind: 'subquery'; readonly select: Select }
@@ -76,6 +101,7 @@ export type InRight =
   | { readonly kind: 'values'; readonly items: readonly SqlExpression[] }
   /** `ARRAY[1, 2]` or `ROW(1, 2)`. */
   | { readonly kind: 'array'; readonly items: readonly SqlExpression[] }
+  /** A JSON array, or the name of a CTE. */
   | { readonly kind: 'expression'; readonly expression: SqlExpression }
 
 export type ComparisonOperator = '=' | '!=' | '<' | '<=' | '>' | '>='
@@ -95,7 +121,6 @@ export type BinaryOperator =
   | '|'
   | '<<'
   | '>>'
-  | '&&'
 
 /** The query cannot be read or compiled any further than this. */
 export class SqlError extends Error {

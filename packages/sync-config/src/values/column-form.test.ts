@@ -27,8 +27,9 @@ const TYPES: TypeDescriptions = {
   },
   floatrange: { kind: 'range', base: 'float8' },
 }
-const LEGACY: ValueOptions = { times: { iso: false, fractionDigits: 6 }, customTypes: false }
-const MODERN: ValueOptions = { times: { iso: true, fractionDigits: 6 }, customTypes: true }
+const EXPRESSIONS = { fixedJsonExtract: true, engine: 'default' } as const
+const LEGACY: ValueOptions = { times: { iso: false, fractionDigits: 6 }, customTypes: false, ...EXPRESSIONS }
+const MODERN: ValueOptions = { times: { iso: true, fractionDigits: 6 }, customTypes: true, ...EXPRESSIONS }
 
 function convert(type: string, text: string, options: ValueOptions): unknown {
   const known = readTypeName(type, TYPES)
@@ -86,8 +87,8 @@ describe('in every edition', () => {
 
 describe('times', () => {
   const precise = (fractionDigits: number): ValueOptions => ({
+    ...MODERN,
     times: { iso: true, fractionDigits },
-    customTypes: true,
   })
 
   test.each([

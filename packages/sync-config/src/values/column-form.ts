@@ -16,6 +16,10 @@ export type ValueOptions = {
   readonly times: TimeFormat
   /** Composites, ranges and arrays of own types become JSON instead of raw text. */
   readonly customTypes: boolean
+  /** `->>` and its kin treat JSON null and dotted keys like SQLite. */
+  readonly fixedJsonExtract: boolean
+  /** Whose rules expressions follow: those that sync configs have always had, or SQLite's. */
+  readonly engine: 'default' | 'sqlite'
 }
 
 /** What the text of a Postgres column becomes. `convert` is absent where the text is the value; it returns null for NULL. */

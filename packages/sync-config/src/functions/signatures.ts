@@ -1,0 +1,52 @@
+/** How many arguments a function of a sync config takes. */
+export type Signature = { readonly min: number; readonly max: number }
+
+/** What queries can call by name. All are deterministic: none knows the time or draws at random. */
+export const SCALAR_FUNCTIONS = {
+  base64: { min: 1, max: 1 },
+  datetime: { min: 1, max: 3 },
+  hex: { min: 1, max: 1 },
+  ifnull: { min: 2, max: 2 },
+  iif: { min: 3, max: 3 },
+  instr: { min: 2, max: 2 },
+  json_array_length: { min: 1, max: 2 },
+  json_extract: { min: 2, max: 2 },
+  json_keys: { min: 1, max: 1 },
+  json_valid: { min: 1, max: 1 },
+  length: { min: 1, max: 1 },
+  lower: { min: 1, max: 1 },
+  st_asgeojson: { min: 1, max: 1 },
+  st_astext: { min: 1, max: 1 },
+  st_x: { min: 1, max: 1 },
+  st_y: { min: 1, max: 1 },
+  substring: { min: 2, max: 3 },
+  typeof: { min: 1, max: 1 },
+  unixepoch: { min: 1, max: 3 },
+  upper: { min: 1, max: 1 },
+  uuid_blob: { min: 1, max: 1 },
+} as const satisfies { readonly [name: string]: Signature }
+
+/** Types that CAST knows. */
+export const CAST_TYPES = ['text', 'numeric', 'integer', 'real', 'blob'] as const
+
+/** Operators that give a value and, unlike AND and =, are nothing but functions of their sides. */
+export const OPERATORS = ['+', '-', '*', '/', '%', '&', '|', '<<', '>>', '||', '->', '->>'] as const
+
+export type CastType = (typeof CAST_TYPES)[number]
+export type Operator = (typeof OPERATORS)[number]
+
+/**
+ * What a `call` of the plan names. `between(x, low, high)`; `in_list(x, a, b, …)` of `x IN ARRAY[a, b]`;
+ * `in_json(x, array)` of `x IN array`, the array as JSON text.
+ */
+export type FunctionName =
+  | keyof typeof SCALAR_FUNCTIONS
+  | Operator
+  | `cast_${CastType}`
+  | 'between'
+  | 'in_list'
+  | 'in_json'
+
+export function isScalarFunction(name: string): name is keyof typeof SCALAR_FUNCTIONS {
+  return Object.hasOwn(SCALAR_FUNCTIONS, name)
+}
