@@ -130,7 +130,7 @@ export type Expression =
   /** The first branch whose condition is true; nothing behind it is evaluated. */
   | {
       readonly kind: 'case'
-      readonly branches: readonly { readonly when: Expression; readonly then: Expression }[]
+      readonly branches: readonly { readonly when: Expression; readonly result: Expression }[]
       readonly otherwise: Expression
     }
 
@@ -157,7 +157,7 @@ export function partsOf(expression: Expression): readonly Expression[] {
     case 'call':
       return expression.args
     case 'case':
-      return [...expression.branches.flatMap(({ when, then }) => [when, then]), expression.otherwise]
+      return [...expression.branches.flatMap(({ when, result }) => [when, result]), expression.otherwise]
   }
 }
 

@@ -117,14 +117,14 @@ function lowerCast(at: OperandScope, sql: SqlExpression & { kind: 'cast' }): Ope
 }
 
 function lowerCase(at: OperandScope, sql: SqlExpression & { kind: 'case' }): Operand | undefined {
-  const parts = [sql.operand, ...sql.branches.flatMap(({ when, then }) => [when, then]), sql.otherwise]
+  const parts = [sql.operand, ...sql.branches.flatMap(({ when, result }) => [when, result]), sql.otherwise]
   const operands = parts.flatMap((part) => (part === undefined ? [] : [lowerOperand(at, part)]))
   return combine(at.context, sql, operands, (lowered) => {
     const rest = [...lowered]
     const subject = sql.operand === undefined ? undefined : rest.shift()
     const branches = sql.branches.map(() => {
       const when = rest.shift() ?? TRUE
-      return { when: subject === undefined ? when : compare('=', subject, when), then: rest.shift() ?? TRUE }
+      return { when: subject === undefined ? when : compare('=', subject, when), result: rest.shift() ?? TRUE }
     })
     return { kind: 'case', branches, otherwise: rest.shift() ?? { kind: 'null' } }
   })

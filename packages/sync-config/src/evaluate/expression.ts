@@ -113,9 +113,9 @@ function compileCall<Input>({ name, args }: Expression & { kind: 'call' }, leave
 }
 
 function compileCase<Input>(expression: Expression & { kind: 'case' }, leaves: Leaves<Input>): Evaluate<Input> {
-  const branches = expression.branches.map(({ when, then }) => ({
+  const branches = expression.branches.map(({ when, result }) => ({
     passes: compileTest(when, leaves),
-    evaluate: compileExpression(then, leaves),
+    evaluate: compileExpression(result, leaves),
   }))
   const otherwise = compileExpression(expression.otherwise, leaves)
   return (input) => (branches.find(({ passes }) => passes(input))?.evaluate ?? otherwise)(input)

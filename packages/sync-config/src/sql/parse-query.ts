@@ -355,12 +355,12 @@ function parseLeadingSubquery(cursor: TokenCursor, start: Span): SqlExpression {
 function parseCase(cursor: TokenCursor): SqlExpression {
   const start = cursor.take()
   const operand = cursor.isKeyword('when') ? undefined : parseExpression(cursor)
-  const branches: { readonly when: SqlExpression; readonly then: SqlExpression }[] = []
+  const branches: { readonly when: SqlExpression; readonly result: SqlExpression }[] = []
   do {
     cursor.expectKeyword('when')
     const when = parseExpression(cursor)
     cursor.expectKeyword('then')
-    branches.push({ when, then: parseExpression(cursor) })
+    branches.push({ when, result: parseExpression(cursor) })
   } while (cursor.isKeyword('when'))
   const otherwise = cursor.acceptKeyword('else') ? parseExpression(cursor) : undefined
   cursor.expectKeyword('end')

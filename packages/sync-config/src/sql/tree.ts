@@ -91,7 +91,7 @@ export type SqlForm =
       readonly kind: 'case'
       /** `CASE operand WHEN …`; undefined for `CASE WHEN condition`. */
       readonly operand: SqlExpression | undefined
-      readonly branches: readonly { readonly when: SqlExpression; readonly then: SqlExpression }[]
+      readonly branches: readonly { readonly when: SqlExpression; readonly result: SqlExpression }[]
       readonly otherwise: SqlExpression | undefined
     }
 
