@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@headwater/protocol'
-import type { Leaves } from '../evaluate/expression.ts'
+import type { Leaves } from '../evaluate/leaves.ts'
 import type { Expression, RequestStyle } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
 import { realToJson } from '../values/value.ts'
@@ -12,6 +12,7 @@ export type RequestData = {
 }
 
 export const REQUEST_LEAVES: Leaves<RequestData> = {
+  engine: 'default',
   column: () => {
     throw new Error('Invariant: an expression over the request reads no columns')
   },
