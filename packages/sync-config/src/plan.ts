@@ -90,11 +90,16 @@ export type PlanRoute = {
 
 export type PlanStep =
   | { readonly kind: 'lookup'; readonly lookup: LookupId; readonly inputs: readonly PlanValue[] }
-  /** The elements of an array of the request, which filters and outputs see as `element` of expansion 0. */
+  /**
+   * The elements of an array of the request, which filters, keys and outputs see as `element` of expansion 0, beside
+   * the request. Only those whose keys equal the inputs count.
+   */
   | {
       readonly kind: 'each'
       readonly argument: Expression
       readonly filters: readonly Expression[]
+      readonly keys: readonly Expression[]
+      readonly inputs: readonly PlanValue[]
       readonly outputs: readonly Expression[]
     }
 
