@@ -1,5 +1,6 @@
-import { type DefinitionEntry, PRIORITY_DEFAULT } from '../file/config-file.ts'
+import type { DefinitionEntry } from '../file/config-file.ts'
 import type { Problems } from '../file/diagnostics.ts'
+import { PRIORITY_DEFAULT } from '../file/format.ts'
 import { didYouMean } from '../file/suggest.ts'
 import type { Expression, PlanEvaluator } from '../plan.ts'
 import type { DraftStream, DraftStreamRoute } from './assemble.ts'

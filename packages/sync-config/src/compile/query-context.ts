@@ -1,4 +1,4 @@
-import type { Edition } from '../file/config-file.ts'
+import type { Edition } from '../file/format.ts'
 import type { Problems, Span } from '../file/diagnostics.ts'
 import type { ScalarText } from '../file/scalar-text.ts'
 import type { PlanReference, ReferenceTarget } from '../plan.ts'

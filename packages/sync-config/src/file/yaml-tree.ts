@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, type Document, type Node, parseDocumen
 import type { Problems } from './diagnostics.ts'
 import { mapScalar, type ScalarStyle, type ScalarText } from './scalar-text.ts'
 
-/** A YAML value with its offset in the file; aliases are resolved. */
+/** A YAML value with its offset in the file. An alias is what it stands for, at the place where that is written. */
 export type YamlNode =
   | YamlMap
   | { readonly kind: 'list'; readonly offset: number; readonly items: readonly YamlNode[] }
@@ -10,6 +10,8 @@ export type YamlNode =
   | { readonly kind: 'number'; readonly offset: number; readonly value: number }
   | { readonly kind: 'boolean'; readonly offset: number; readonly value: boolean }
   | { readonly kind: 'null'; readonly offset: number }
+  /** What YAML knows and a config has no use for, such as `!!binary`. */
+  | { readonly kind: 'other'; readonly offset: number; readonly tag: string }
 
 export type YamlMap = {
   readonly kind: 'map'
@@ -20,17 +22,24 @@ export type YamlMap = {
 
 export type YamlEntry = { readonly name: string; readonly keyOffset: number; readonly value: YamlNode }
 
-/** Maps and lists inside each other; a config has four levels. Also ends an alias that holds itself. */
+/** Maps and lists inside each other; a config has four levels. */
 const DEPTH_MAX = 16
 
-/** The root map of a file that is one YAML 1.2 document; undefined, and reported, when it is not. */
+/** Once wrote beside a query that clients may choose what they get. It means nothing now. */
+const OLD_TAG = '!accept_potentially_dangerous_queries'
+
+/**
+ * The root map of a file that is one YAML 1.2 document. Undefined, and reported, when it is not; where only a key stands
+ * twice or a second document follows, what comes first is read on, so that more can be said about it.
+ */
 export function parseYaml(text: string, problems: Problems): YamlMap | undefined {
   const document = parseDocument(text, { prettyErrors: false, uniqueKeys: true, logLevel: 'error' })
-  for (const error of document.errors) {
-    problems.error(error.pos[0], `Cannot read the file as YAML: ${YAML_ERRORS[error.code] ?? error.message}`)
+  for (const { pos, code, message } of document.errors) {
+    problems.error(pos[0], `Cannot read the file as YAML: ${YAML_ERRORS[code] ?? message}`)
   }
-  if (document.errors.length > 0) return undefined
-  const reader = { text, document, problems }
+  if (document.errors.some(({ code }) => code !== 'DUPLICATE_KEY' && code !== 'MULTIPLE_DOCS')) return undefined
+  reportWarnings(document, problems)
+  const reader: TreeReader = { text, problems, anchors: new Map(), converted: new Map() }
   const root = document.contents === null ? undefined : convert(reader, document.contents, 0)
   if (root?.kind === 'map') return root
   problems.error(
@@ -45,9 +54,28 @@ const YAML_ERRORS: { readonly [code: string]: string } = {
   DUPLICATE_KEY: 'this key stands twice in one map',
   MULTIPLE_DOCS: 'a second document begins here, expected one',
   TAB_AS_INDENT: 'a tab is used to indent, expected spaces',
+  BLOCK_AS_IMPLICIT_KEY: 'this line has a second ": " in it; put a text with ": " in quotes, or below "|"',
 }
 
-type TreeReader = { readonly text: string; readonly document: Document; readonly problems: Problems }
+function reportWarnings(document: Document, problems: Problems): void {
+  const { yaml } = document.directives ?? {}
+  if (yaml?.explicit === true && yaml.version !== '1.2') {
+    problems.error(0, `The file must be YAML 1.2, got "%YAML ${yaml.version}": remove that line`)
+  }
+  for (const { pos, code, message } of document.warnings) {
+    const isOldTag = code === 'TAG_RESOLVE_FAILED' && message.endsWith(` ${OLD_TAG}`)
+    if (!isOldTag) problems.warn(pos[0], `${message}: it has no effect`)
+  }
+}
+
+type TreeReader = {
+  readonly text: string
+  readonly problems: Problems
+  /** The last node before here that has the anchor. */
+  readonly anchors: Map<string, Node>
+  /** Each node is read once, however many aliases stand for it; `open` while it is being read. */
+  readonly converted: Map<Node, YamlNode | 'open'>
+}
 
 function convert(reader: TreeReader, node: Node, depth: number): YamlNode {
   const offset = node.range?.[0] ?? 0
@@ -55,24 +83,38 @@ function convert(reader: TreeReader, node: Node, depth: number): YamlNode {
     reader.problems.error(offset, `The file is nested deeper than ${DEPTH_MAX} levels`)
     return { kind: 'null', offset }
   }
-  if (isAlias(node)) {
-    const target = node.resolve(reader.document)
-    if (target !== undefined) return convert(reader, target, depth + 1)
-    reader.problems.error(offset, `The alias "*${node.source}" has no anchor "&${node.source}" before it`)
-    return { kind: 'null', offset }
-  }
+  if (isAlias(node)) return resolveAlias(reader, node.source, offset)
+  if ('anchor' in node && typeof node.anchor === 'string') reader.anchors.set(node.anchor, node)
+  reader.converted.set(node, 'open')
+  const converted = convertContent(reader, node, { offset, depth })
+  reader.converted.set(node, converted)
+  return converted
+}
+
+function resolveAlias({ anchors, converted, problems }: TreeReader, name: string, offset: number): YamlNode {
+  const target = anchors.get(name)
+  const value = target === undefined ? undefined : converted.get(target)
+  if (value !== undefined && value !== 'open') return value
+  const fault = value === 'open' ? 'stands inside what it stands for' : `has no anchor "&${name}" before it`
+  problems.error(offset, `The alias "*${name}" ${fault}`)
+  return { kind: 'null', offset }
+}
+
+type Position = { readonly offset: number; readonly depth: number }
+
+function convertContent(reader: TreeReader, node: Node, { offset, depth }: Position): YamlNode {
   if (isMap<unknown, unknown>(node)) {
     const entries = node.items.flatMap(({ key, value }) => convertEntry(reader, { key, value, offset, depth }))
     return { kind: 'map', offset, entries, find: (name) => entries.find((entry) => entry.name === name) }
   }
   if (isSeq<Node | null>(node)) {
-    const items = node.items.map((item) => convertOrNull(reader, item, offset, depth))
+    const items = node.items.map((item) => convertOrNull(reader, item, { offset, depth }))
     return { kind: 'list', offset, items }
   }
   return isScalar(node) ? convertScalar(reader, node, offset) : { kind: 'null', offset }
 }
 
-type Pair = { readonly key: unknown; readonly value: unknown; readonly offset: number; readonly depth: number }
+type Pair = Position & { readonly key: unknown; readonly value: unknown }
 
 function convertEntry(reader: TreeReader, { key, value, offset, depth }: Pair): readonly YamlEntry[] {
   const keyOffset = isScalar(key) ? (key.range?.[0] ?? offset) : offset
@@ -80,10 +122,10 @@ function convertEntry(reader: TreeReader, { key, value, offset, depth }: Pair): 
     reader.problems.error(keyOffset, 'A key must be a name: put numbers and the like in quotes')
     return []
   }
-  return [{ name: key.value, keyOffset, value: convertOrNull(reader, value, keyOffset, depth) }]
+  return [{ name: key.value, keyOffset, value: convertOrNull(reader, value, { offset: keyOffset, depth }) }]
 }
 
-function convertOrNull(reader: TreeReader, value: unknown, offset: number, depth: number): YamlNode {
+function convertOrNull(reader: TreeReader, value: unknown, { offset, depth }: Position): YamlNode {
   if (isAlias(value) || isMap(value) || isSeq(value) || isScalar(value)) return convert(reader, value, depth + 1)
   return { kind: 'null', offset }
 }
@@ -100,7 +142,7 @@ function convertScalar(reader: TreeReader, node: Scalar, offset: number): YamlNo
     case 'boolean':
       return { kind: 'boolean', offset, value: node.value }
     default:
-      return { kind: 'null', offset }
+      return node.value === null ? { kind: 'null', offset } : { kind: 'other', offset, tag: node.tag ?? 'unknown' }
   }
 }
 
