@@ -32,7 +32,7 @@ export function compileSyncConfig(text: string): CompileResult {
     }),
   )
   if (problems.hasErrors) return { kind: 'refused', diagnostics: problems.list() }
-  const plan = makePlan(assemble([...definitions, ...streams], file.values, references))
+  const plan = makePlan(assemble([...definitions, ...streams], file.values, { references, events: [] }))
   return { kind: 'compiled', plan, diagnostics: problems.list() }
 }
 

@@ -18,6 +18,7 @@ export type PlanBody = {
   readonly lookups: readonly PlanLookup[]
   readonly buckets: readonly PlanBucket[]
   readonly streams: readonly PlanStream[]
+  readonly events: readonly PlanEvent[]
   /** Where the file names tables and columns. Says nothing about what the config does, so it is not hashed. */
   readonly references: readonly PlanReference[]
 }
@@ -54,6 +55,8 @@ export type PlanLookup = {
   readonly filters: readonly Expression[]
   readonly keys: readonly Expression[]
   readonly outputs: readonly Expression[]
+  /** An entry may have NULL among its outputs. It is left out otherwise, as an entry with binary data always is. */
+  readonly keepsNull: boolean
   /** Streams that read it, for messages. */
   readonly usedBy: readonly string[]
 }
@@ -68,6 +71,11 @@ export type PlanBucket = {
 
 export type PlanStream = {
   readonly name: string
+  /**
+   * Bucket definitions differ from streams: their parameters may be NULL, which makes a bucket that no row is in; and
+   * the request ends when one cannot be evaluated, instead of going on without it.
+   */
+  readonly kind: 'stream' | 'definition'
   /** Included for every connection that does not refuse defaults. */
   readonly isDefault: boolean
   readonly priority: number
@@ -108,6 +116,15 @@ export type PlanValue =
   | { readonly kind: 'output'; readonly step: number; readonly output: number }
   /** One value that all of these have. */
   | { readonly kind: 'all'; readonly values: readonly PlanValue[] }
+
+/** Tells of rows that change; writes no bucket. */
+export type PlanEvent = {
+  readonly name: string
+  readonly table: TablePattern
+  /** All must be true. */
+  readonly filters: readonly Expression[]
+  readonly columns: readonly PlanColumn[]
+}
 
 /** In evaluators and lookups it sees one row, in routes the request. */
 export type Expression =
@@ -209,7 +226,7 @@ export function toLookupId(text: PartText): LookupId {
 
 export function makePlan(body: PlanBody): Plan {
   const tables = new Map<string, TablePattern>()
-  for (const { table } of [...body.evaluators, ...body.lookups]) tables.set(partText(table), table)
+  for (const { table } of [...body.evaluators, ...body.lookups, ...body.events]) tables.set(partText(table), table)
   return { version: 1, hash: hashBody(body), tables: [...tables.values()], body }
 }
 

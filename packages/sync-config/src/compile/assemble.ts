@@ -7,7 +7,6 @@ import {
   type PlanColumn,
   type PlanEvaluator,
   type PlanLookup,
-  type PlanReference,
   type PlanRoute,
   type PlanStep,
   type PlanStream,
@@ -23,6 +22,7 @@ import type { TableSource } from './scope.ts'
 /** A stream, or a bucket definition, whose queries have been compiled. */
 export type DraftStream = {
   readonly name: string
+  readonly kind: PlanStream['kind']
   readonly isDefault: boolean
   readonly priority: number
   readonly routes: readonly DraftStreamRoute[]
@@ -70,7 +70,7 @@ export function draftStreamRoute(
 export function assemble(
   streams: readonly DraftStream[],
   values: ValueOptions,
-  references: readonly PlanReference[],
+  { references, events }: Pick<PlanBody, 'references' | 'events'>,
 ): PlanBody {
   const assembly = new Assembly(values)
   const planStreams = streams.map((stream) => assembly.addStream(stream))
@@ -80,6 +80,7 @@ export function assemble(
     lookups: assembly.lookups,
     buckets: assembly.buckets,
     streams: planStreams,
+    events,
     references,
   }
 }
@@ -112,7 +113,7 @@ class Assembly {
 
   addStream(stream: DraftStream): PlanStream {
     const byWay = new Map<string, { readonly plan: RoutePlan; readonly evaluators: Set<number> }>()
-    const planned = stream.routes.map((route) => ({ route, plan: this.#planRoute(stream.name, route) }))
+    const planned = stream.routes.map((route) => ({ route, plan: this.#planRoute(stream, route) }))
     const ordered = planned
       .map((each) => ({
         ...each,
@@ -128,10 +129,11 @@ class Assembly {
     const routes = [...byWay.values()].map(({ plan, evaluators }) => {
       return { ...plan, bucket: this.#addBucket(stream.name, [...evaluators]) }
     })
-    return { name: stream.name, isDefault: stream.isDefault, priority: stream.priority, routes }
+    const { name, kind, isDefault, priority } = stream
+    return { name, kind, isDefault, priority, routes }
   }
 
-  #planRoute(stream: string, route: DraftStreamRoute): RoutePlan {
+  #planRoute(stream: DraftStream, route: DraftStreamRoute): RoutePlan {
     const numbers = new Map<TableSource, { readonly step: number; readonly outputs: readonly Expression[] }>()
     const toValue = (value: DraftValue): PlanValue => {
       if (value.kind === 'request') return value
@@ -156,13 +158,20 @@ class Assembly {
     return { filters: route.filters, steps, values, priority: route.priority }
   }
 
-  #addLookup(stream: string, step: DraftSource, keys: readonly Expression[]): LookupDraft {
+  #addLookup(stream: DraftStream, step: DraftSource, keys: readonly Expression[]): LookupDraft {
     const { table } = step.source
-    const part = { table, expansions: [], filters: sortByText(step.filters), keys, outputs: sortByText(step.outputs) }
+    const part = {
+      table,
+      expansions: [],
+      filters: sortByText(step.filters),
+      keys,
+      outputs: sortByText(step.outputs),
+      keepsNull: stream.kind === 'definition',
+    }
     const id = toLookupId(partText({ ...part, values: this.#values }))
     const known = this.#lookups.get(id) ?? { lookup: { id, ...part }, usedBy: new Set<string>() }
     this.#lookups.set(id, known)
-    known.usedBy.add(stream)
+    known.usedBy.add(stream.name)
     return { id, outputs: part.outputs }
   }
 

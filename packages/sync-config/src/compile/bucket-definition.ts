@@ -27,7 +27,7 @@ const GLOBAL: readonly ParameterRoute[] = [{ filters: [], steps: [], values: new
  */
 export function compileDefinition(entry: DefinitionEntry, queries: DefinitionQueries): DraftStream {
   const priority = entry.priority ?? PRIORITY_DEFAULT
-  const nothing: DraftStream = { name: entry.name, isDefault: true, priority, routes: [] }
+  const nothing: DraftStream = { name: entry.name, kind: 'definition', isDefault: true, priority, routes: [] }
   const routes = queries.parameters === undefined ? GLOBAL : compileParameters(entry, queries.parameters)
   const [first] = routes ?? []
   // Without sound parameters nothing sensible can be said of the data queries.

@@ -24,7 +24,7 @@ export function compileStream(entry: StreamEntry, queries: readonly ParsedQuery[
       `Stream "${entry.name}" has more than ${ROUTES_MAX} alternatives: split it into several streams`,
     )
   }
-  return { name: entry.name, isDefault: entry.autoSubscribe, priority: entry.priority, routes }
+  return { name: entry.name, kind: 'stream', isDefault: entry.autoSubscribe, priority: entry.priority, routes }
 }
 
 function compileQuery(

@@ -37,7 +37,9 @@ export type Operator = (typeof OPERATORS)[number]
 
 /**
  * What a `call` of the plan names. `between(x, low, high)`; `in_list(x, a, b, …)` of `x IN ARRAY[a, b]`;
- * `in_json(x, array)` of `x IN array`, the array as JSON text.
+ * `in_json(x, array)` of `x IN array`, the array as JSON text. `json_elements(array)` is the array with only what can
+ * equal a value: without NULLs, arrays and objects inside it as text; what is not an array is an error.
+ * `json_elements_if_array` gives NULL instead of the error.
  */
 export type FunctionName =
   | keyof typeof SCALAR_FUNCTIONS
@@ -46,6 +48,8 @@ export type FunctionName =
   | 'between'
   | 'in_list'
   | 'in_json'
+  | 'json_elements'
+  | 'json_elements_if_array'
 
 export function isScalarFunction(name: string): name is keyof typeof SCALAR_FUNCTIONS {
   return Object.hasOwn(SCALAR_FUNCTIONS, name)
