@@ -1,0 +1,123 @@
+import type { SqliteValue } from '../types.ts'
+import { EvaluationError, valueToText } from '../values/value.ts'
+import { bytesOf, castInteger } from './casts.ts'
+import type { ScalarFunction } from './functions.ts'
+
+export const upper: ScalarFunction = (x = null) => (x === null ? null : valueToText(x).toUpperCase())
+
+export const lower: ScalarFunction = (x = null) => (x === null ? null : valueToText(x).toLowerCase())
+
+/** Bytes of a blob, UTF-16 units of anything else. */
+export const length: ScalarFunction = (x = null) => {
+  if (x === null) return null
+  return BigInt(x instanceof Uint8Array ? x.length : valueToText(x).length)
+}
+
+/**
+ * Counted from 1, or from the end where `start` is negative; a start before the text takes nothing from the length. From
+ * 0 a given length is one less. A negative length takes what stands before the start.
+ */
+export const substring: ScalarFunction = (x = null, start = null, length) => {
+  const from = toOffset(start)
+  const taken = length === undefined ? Infinity : toOffset(length)
+  if (x === null || from === null || taken === null) return null
+  const text = valueToText(x)
+  const begin = from > 0 ? from - 1 : from < 0 ? Math.max(0, text.length + from) : 0
+  if (taken < 0) return text.slice(Math.max(0, begin + taken), begin)
+  return text.slice(begin, begin + (from === 0 ? Math.max(0, taken - 1) : taken))
+}
+
+/** Far outside any text. */
+const OFFSET_MAX = 2n ** 40n
+
+function toOffset(value: SqliteValue): number | null {
+  const integer = castInteger(value)
+  if (integer === null) return null
+  if (integer > OFFSET_MAX) return Number(OFFSET_MAX)
+  return Number(integer < -OFFSET_MAX ? -OFFSET_MAX : integer)
+}
+
+/** Where `y` begins in `x`, from 1; 0 if it does not occur. Of two blobs in bytes, else in UTF-16 units of the texts. */
+export const instr: ScalarFunction = (x = null, y = null) => {
+  if (x === null || y === null) return null
+  if (x instanceof Uint8Array && y instanceof Uint8Array) return BigInt(latin1(x).indexOf(latin1(y)) + 1)
+  return BigInt(valueToText(x).indexOf(valueToText(y)) + 1)
+}
+
+/** A text with one unit per byte, which can be searched. */
+function latin1(bytes: Uint8Array): string {
+  let out = ''
+  for (const byte of bytes) out += String.fromCharCode(byte)
+  return out
+}
+
+export const concatenate: ScalarFunction = (a = null, b = null) =>
+  a === null || b === null ? null : valueToText(a) + valueToText(b)
+
+export const hex: ScalarFunction = (x = null) => {
+  let out = ''
+  for (const byte of bytesOf(x)) out += HEX_OF_BYTE[byte]
+  return out
+}
+
+const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).toUpperCase().padStart(2, '0'))
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+export const base64: ScalarFunction = (x = null) => {
+  const bytes = bytesOf(x)
+  let out = ''
+  for (let at = 0; at < bytes.length; at += 3) {
+    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+    out += BASE64.charAt(group >> 18) + BASE64.charAt((group >> 12) & 63)
+    out += at + 1 < bytes.length ? BASE64.charAt((group >> 6) & 63) : '='
+    out += at + 2 < bytes.length ? BASE64.charAt(group & 63) : '='
+  }
+  return out
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+const NIL_UUID = '00000000-0000-0000-0000-000000000000'
+
+/** The 16 bytes of a UUID; of the versions and the variant that RFC 9562 describes, or all zeros. */
+export const uuidBlob: ScalarFunction = (x = null) => {
+  if (x === null) return null
+  const text = valueToText(x)
+  if (!UUID.test(text) && text !== NIL_UUID)
+    throw new EvaluationError('Cannot read a UUID: expected 32 hexadecimal digits in five groups')
+  return decodeHex(text.replaceAll('-', ''))
+}
+
+/** Two digits a byte. Throws `EvaluationError` for anything else. */
+export function decodeHex(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length >> 1)
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = (hexDigit(text.charCodeAt(at * 2)) << 4) | hexDigit(text.charCodeAt(at * 2 + 1))
+    if (byte < 0) throw new EvaluationError('Cannot read binary data: expected hexadecimal digits')
+    bytes[at] = byte
+  }
+  if (text.length % 2 === 1)
+    throw new EvaluationError('Cannot read binary data: expected two hexadecimal digits a byte')
+  return bytes
+}
+
+/** Below zero for any other character. */
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  const letter = code | 32
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1
+}
+
+export const typeOf: ScalarFunction = (x = null) => {
+  if (x === null) return 'null'
+  switch (typeof x) {
+    case 'bigint':
+      return 'integer'
+    case 'number':
+      return 'real'
+    case 'string':
+      return 'text'
+    default:
+      return 'blob'
+  }
+}
