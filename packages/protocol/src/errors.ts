@@ -60,6 +60,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'An op id is a decimal number between 0 and 9223372036854775807, sent as a string.',
   },
+  'bad-parameters': {
+    status: 400,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The parameters of a bucket definition cannot be evaluated for this client: its claims or connection parameters are not what the definition expects. The message names the definition and what is wrong.',
+  },
   'bad-plan': {
     status: 503,
     wireCode: 'PSYNC_S2302',
