@@ -24,8 +24,9 @@ const DAY_MS = 24 * HOUR_MS
 const UNIX_EPOCH_JULIAN = 2_440_587.5
 /** As far as dates of JavaScript reach from 1970. */
 const MOMENT_MAX_MS = 8.64e15
-const YEAR_0_MS = daysFrom1970(0, 1, 1) * DAY_MS
-const YEAR_10000_MS = daysFrom1970(10_000, 1, 1) * DAY_MS
+/** Years of four digits: from 0000-01-01, and before 10000-01-01. */
+const YEAR_0_MS = -719_528 * DAY_MS
+const YEAR_10000_MS = 2_932_897 * DAY_MS
 
 type Moment = { readonly ms: number; readonly subsec: boolean }
 
