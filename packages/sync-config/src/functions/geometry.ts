@@ -74,7 +74,12 @@ class GeometryReader {
 
   #readContent(type: number, dimensions: Dimensions, depth: number): Geometry {
     const readPosition = (): Position => this.#readPosition(dimensions)
-    const readPart = (): Geometry => this.read(depth + 1)
+    const readParts = (kind: Geometry['kind']): readonly Geometry[] =>
+      this.#readList(() => {
+        const part = this.read(depth + 1)
+        if (part.kind !== kind) throw malformed(`only parts of kind ${kind}, got a ${part.kind}`)
+        return part
+      })
     switch (type) {
       case 1:
         return { ...dimensions, kind: 'Point', position: readPosition() }
@@ -83,13 +88,13 @@ class GeometryReader {
       case 3:
         return { ...dimensions, kind: 'Polygon', rings: this.#readList(() => this.#readList(readPosition)) }
       case 4:
-        return { ...dimensions, kind: 'MultiPoint', parts: this.#readList(readPart) }
+        return { ...dimensions, kind: 'MultiPoint', parts: readParts('Point') }
       case 5:
-        return { ...dimensions, kind: 'MultiLineString', parts: this.#readList(readPart) }
+        return { ...dimensions, kind: 'MultiLineString', parts: readParts('LineString') }
       case 6:
-        return { ...dimensions, kind: 'MultiPolygon', parts: this.#readList(readPart) }
+        return { ...dimensions, kind: 'MultiPolygon', parts: readParts('Polygon') }
       case 7:
-        return { ...dimensions, kind: 'GeometryCollection', parts: this.#readList(readPart) }
+        return { ...dimensions, kind: 'GeometryCollection', parts: this.#readList(() => this.read(depth + 1)) }
       default:
         throw malformed('a point, a line, a polygon, or several')
     }
