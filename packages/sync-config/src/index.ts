@@ -1,5 +1,7 @@
 export { checkPlanAgainstTables } from './check-tables.ts'
 export { compileSyncConfig } from './compile.ts'
+export { comparePlans } from './compare-plans.ts'
+export type { Compared, PlanChanges } from './compare-plans.ts'
 export { loadPlan } from './load.ts'
 export { matchesTable } from './match-table.ts'
 export { preview } from './preview.ts'
@@ -11,6 +13,8 @@ export type {
   Diagnostic,
   EvaluatedLookup,
   EvaluatedObject,
+  EventOutcome,
+  EventProgram,
   GrantedBucket,
   LoadedPlan,
   LoadOptions,
@@ -21,6 +25,9 @@ export type {
   PostgresType,
   ReadLookups,
   Request,
+  RequestObject,
+  RequestSubscription,
+  RequestValue,
   Resolution,
   RowOutcome,
   SourceColumn,

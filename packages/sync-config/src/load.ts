@@ -6,11 +6,12 @@ import type { LoadedPlan, LoadOptions, Plan } from './types.ts'
 /** Makes a compiled plan ready to run. Throws `bad-plan` when it was not made by this version. */
 export function loadPlan(plan: Plan, options: LoadOptions): LoadedPlan {
   const body = readPlanBody(plan)
-  const streams = compileStreams(body, options.generation)
+  const generationOf = options.generationOf ?? (() => options.generation)
+  const streams = compileStreams(body, generationOf)
   return {
     hash: plan.hash,
     tables: plan.tables,
-    forTable: (table) => compileTable(body, table, options.generation),
+    forTable: (table) => compileTable(body, table, generationOf),
     resolve: (request, readLookups) => resolveRequest(streams, request, { readLookups, options }),
   }
 }

@@ -103,6 +103,21 @@ export type RowOutcome = {
   readonly errors: readonly { readonly definition: string; readonly message: string }[]
 }
 
+/**
+ * What an event is told of a row: the payload as the text of a JSON object, nothing where the row does not pass, or why
+ * it cannot be said.
+ */
+export type EventOutcome =
+  | { readonly kind: 'payload'; readonly data: string }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'error'; readonly message: string }
+
+/** One query of an event. */
+export type EventProgram = {
+  readonly event: string
+  readonly evaluate: (row: TextRow) => EventOutcome
+}
+
 /** A plan specialised to one table: each query compiled to a function once. */
 export type TableProgram = {
   /** By column position: does any query read it? Others need not be decoded and may be undefined. */
@@ -112,15 +127,30 @@ export type TableProgram = {
   /** True when the table feeds a lookup. */
   readonly feedsLookups: boolean
   readonly evaluate: (row: TextRow) => RowOutcome
+  /** What to tell of each changed row; it says nothing about buckets. */
+  readonly events: readonly EventProgram[]
 }
+
+/** JSON of a request. A bigint is an integer that a number cannot hold exactly. */
+export type RequestValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly RequestValue[]
+  | { readonly [name: string]: RequestValue }
+export type RequestObject = { readonly [name: string]: RequestValue }
 
 export type Request = {
   /** Claims of the verified token. */
-  readonly claims: JsonObject
-  readonly parameters: JsonObject
+  readonly claims: RequestObject
+  readonly parameters: RequestObject
   readonly includeDefaults: boolean
-  readonly subscriptions: readonly StreamSubscription[]
+  readonly subscriptions: readonly RequestSubscription[]
 }
+
+export type RequestSubscription = Omit<StreamSubscription, 'parameters'> & { readonly parameters: RequestObject }
 
 export type GrantedBucket = {
   readonly bucket: BucketName
@@ -151,6 +181,8 @@ export type LoadedPlan = {
 export type LoadOptions = {
   /** Number of this rebuild of the storage: names of buckets that were built anew must differ. */
   readonly generation: number
+  /** Instead of `generation` where single bucket definitions were built anew: that of the one with this hash. */
+  readonly generationOf?: (bucketHash: string) => number
   /** Buckets, and lookup results, that one client may have. */
   readonly bucketsMax: number
 }

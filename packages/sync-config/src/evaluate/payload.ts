@@ -1,100 +1,129 @@
-import type { PlanColumn } from '../plan.ts'
-import type { TextRow } from '../types.ts'
+import type { Expression, PlanColumn } from '../plan.ts'
+import type { SqliteValue, TextRow } from '../types.ts'
 import { type ColumnForm, readValue } from '../values/column-form.ts'
-import { realToJson, valueToText } from '../values/value.ts'
+import { realToJson, valueToJson, valueToText } from '../values/value.ts'
+import { compileExpression } from './expression.ts'
 import type { RowColumn, RowColumns } from './row-columns.ts'
+import type { QueryScope } from './row-scope.ts'
 
-/** What an object holds, and under which id. */
-export type Payload = {
-  readonly writeData: (row: TextRow) => string
-  readonly readId: (row: TextRow) => string
-  /** Columns that are written. */
-  readonly columns: readonly RowColumn[]
-  readonly idColumns: readonly RowColumn[]
+/** What a SELECT list makes of a row. */
+export type Written = {
+  readonly id: string
+  /** Text of a JSON object. */
+  readonly data: string
 }
 
-/** One member of the JSON object. Of several columns the first that is not NULL is written. */
-type Member = { readonly name: string; readonly columns: readonly RowColumn[] }
+export type Payload = {
+  readonly write: (row: TextRow) => Written
+  /** What the id is taken from; what the data are written from. The table's own columns, and computed ones. */
+  readonly idSources: readonly Source[]
+  readonly sources: readonly Source[]
+}
+
+export type Source =
+  | { readonly kind: 'column'; readonly column: RowColumn }
+  | { readonly kind: 'expression'; readonly expression: Expression }
+
+/** One member of the JSON object. Of several sources the first that is not NULL is written. */
+type Member = { readonly name: string; readonly sources: readonly Source[] }
 
 /** Makes the writer of a SELECT list for one table. Columns that the table does not have are left out. */
-export function compilePayload(list: readonly PlanColumn[], columns: RowColumns): Payload {
-  const members = resolveMembers(list, columns)
+export function compilePayload(list: readonly PlanColumn[], scope: QueryScope): Payload {
+  const members = resolveMembers(list, scope)
   const id = members.find(({ name }) => name === 'id')
+  const readId = id === undefined ? () => '' : compileId(id, scope)
+  const writeData = compileData(members, scope)
   return {
-    writeData: compileData(members),
-    readId: id === undefined ? () => '' : compileId(id),
-    columns: members.flatMap((member) => member.columns),
-    idColumns: id?.columns ?? [],
+    write: (row) => ({ id: readId(row), data: writeData(row) }),
+    idSources: id?.sources ?? [],
+    sources: members.flatMap(({ sources }) => sources),
   }
 }
 
 /** Later columns overwrite earlier ones of the same name, in their place; a star of older editions only fills gaps. */
-function resolveMembers(list: readonly PlanColumn[], columns: RowColumns): readonly Member[] {
-  const members = new Map<string, readonly RowColumn[]>()
+function resolveMembers(list: readonly PlanColumn[], { table: { columns } }: QueryScope): readonly Member[] {
+  const members = new Map<string, readonly Source[]>()
   for (const item of list) {
     if (item.kind === 'column') {
-      const column = item.expression.kind === 'column' ? columns.find(item.expression.name) : undefined
-      if (column !== undefined) members.set(item.name, [column])
+      const source = toSource(item.expression, columns)
+      if (source !== undefined) members.set(item.name, [source])
       continue
     }
     for (const column of columns.all) {
-      if (item.style === 'everything') members.set(column.name, [column])
-      else if (!column.name.startsWith('_')) members.set(column.name, [...(members.get(column.name) ?? []), column])
+      const source: Source = { kind: 'column', column }
+      if (item.style === 'everything') members.set(column.name, [source])
+      else if (!column.name.startsWith('_')) members.set(column.name, fillGap(members.get(column.name), source))
     }
   }
-  return Array.from(members, ([name, from]) => ({ name, columns: from }))
+  return Array.from(members, ([name, sources]) => ({ name, sources }))
 }
 
-/** Index in a row, `"name":` behind a comma and without one, and how to write a value that is not NULL. */
+function toSource(expression: Expression, columns: RowColumns): Source | undefined {
+  if (expression.kind !== 'column') return { kind: 'expression', expression }
+  const column = columns.find(expression.name)
+  return column === undefined ? undefined : { kind: 'column', column }
+}
+
+function fillGap(known: readonly Source[] | undefined, source: Source & { kind: 'column' }): readonly Source[] {
+  const isThere = known?.some((other) => other.kind === 'column' && other.column === source.column) ?? false
+  return isThere ? (known ?? []) : [...(known ?? []), source]
+}
+
+/** `"name":` behind a brace and behind a comma; writes the value, undefined for what is left out. */
 type Writer = {
-  readonly index: number
   readonly head: string
   readonly nextHead: string
-  readonly write: (text: string) => string | undefined
+  readonly write: (row: TextRow) => string | undefined
 }
 
-function compileData(members: readonly Member[]): (row: TextRow) => string {
-  const writers = members.flatMap(({ name, columns: [column, ...others] }): readonly (Writer | readonly Writer[])[] => {
-    if (column === undefined) return []
-    const first = makeWriter(name, column)
-    return [others.length === 0 ? first : [first, ...others.map((other) => makeWriter(name, other))]]
+function compileData(members: readonly Member[], scope: QueryScope): (row: TextRow) => string {
+  const writers = members.map(({ name, sources }): Writer => {
+    const head = `${JSON.stringify(name)}:`
+    return { head: `{${head}`, nextHead: `,${head}`, write: compileWriter(sources, scope) }
   })
   return (row) => {
     let out = ''
-    for (const entry of writers) {
-      const writer = 'index' in entry ? entry : firstWithValue(entry, row)
-      const text = row[writer.index]
-      if (text === undefined) continue
-      const json = text === null ? 'null' : writer.write(text)
+    for (const writer of writers) {
+      const json = writer.write(row)
       if (json !== undefined) out += out === '' ? writer.head + json : writer.nextHead + json
     }
     return out === '' ? '{}' : `${out}}`
   }
 }
 
-function firstWithValue(writers: readonly Writer[], row: TextRow): Writer {
-  const isSet = ({ index }: Writer): boolean => row[index] !== null && row[index] !== undefined
-  const found = writers.find(isSet) ?? writers.find(({ index }) => row[index] === null) ?? writers[0]
-  if (found === undefined) throw new Error('Invariant: a member has a column')
-  return found
+function compileWriter(sources: readonly Source[], scope: QueryScope): Writer['write'] {
+  const [first, second] = sources
+  if (first?.kind === 'column' && second === undefined) return columnWriter(first.column)
+  const read = compileValue(sources, scope)
+  return (row) => {
+    const value = read(row)
+    return value === undefined ? undefined : valueToJson(value)
+  }
 }
 
-function makeWriter(name: string, { index, form }: RowColumn): Writer {
-  const head = `${JSON.stringify(name)}:`
-  return { index, head: `{${head}`, nextHead: `,${head}`, write: jsonWriter(form) }
-}
-
-/** Undefined for binary data, which is left out. */
-function jsonWriter(form: ColumnForm): (text: string) => string | undefined {
+function columnWriter({ index, form }: RowColumn): Writer['write'] {
   switch (form.kind) {
     case 'integer':
-      return (text) => text
+      return (row) => (row[index] === null ? 'null' : row[index])
+    case 'blob':
+      return (row) => (row[index] === null ? 'null' : undefined)
+    default: {
+      const toJson = jsonWriter(form)
+      return (row) => {
+        const text = row[index]
+        if (text === undefined) return undefined
+        return text === null ? 'null' : toJson(text)
+      }
+    }
+  }
+}
+
+function jsonWriter(form: ColumnForm & { kind: 'real' | 'boolean' | 'text' }): (text: string) => string {
+  switch (form.kind) {
     case 'real':
       return (text) => realToJson(Number(text))
     case 'boolean':
       return (text) => (text === 't' ? '1' : '0')
-    case 'blob':
-      return () => undefined
     case 'text': {
       const { convert } = form
       return convert === undefined ? (text) => JSON.stringify(text) : (text) => JSON.stringify(convert(text))
@@ -102,16 +131,45 @@ function jsonWriter(form: ColumnForm): (text: string) => string | undefined {
   }
 }
 
-/** Text of the id: empty for NULL. Unlike in the data, an integral real has no fraction. */
-function compileId({ columns }: Member): (row: TextRow) => string {
+type ReadValue = (row: TextRow) => SqliteValue | undefined
+
+/** The first value that is not NULL; else NULL where there is one, and undefined where the row has none of the columns. */
+function compileValue(sources: readonly Source[], scope: QueryScope): ReadValue {
+  const readers = sources.map((source) => sourceReader(source, scope))
+  const [first, second] = readers
+  if (first !== undefined && second === undefined) return first
   return (row) => {
-    for (const { index, form } of columns) {
-      const text = row[index]
-      if (text === null || text === undefined) continue
-      return form.kind === 'integer' || (form.kind === 'text' && form.convert === undefined)
-        ? text
-        : valueToText(readValue(form, text))
+    let found: SqliteValue | undefined
+    for (const read of readers) {
+      const value = read(row)
+      if (value !== undefined) found = value
+      if (value !== undefined && value !== null) return value
     }
-    return ''
+    return found
   }
+}
+
+function sourceReader(source: Source, { leaves }: QueryScope): ReadValue {
+  if (source.kind === 'expression') return compileExpression(source.expression, leaves)
+  const { index, form } = source.column
+  return (row) => {
+    const text = row[index]
+    return text === null || text === undefined ? text : readValue(form, text)
+  }
+}
+
+/** Text of the id: empty for NULL. Unlike in the data, an integral real has no fraction. */
+function compileId({ sources }: Member, scope: QueryScope): (row: TextRow) => string {
+  const [first, second] = sources
+  if (first?.kind === 'column' && second === undefined && isItsText(first.column.form)) {
+    const { index } = first.column
+    return (row) => row[index] ?? ''
+  }
+  const read = compileValue(sources, scope)
+  return (row) => valueToText(read(row) ?? null)
+}
+
+/** Is what Postgres prints the text of the value? */
+function isItsText(form: ColumnForm): boolean {
+  return form.kind === 'integer' || (form.kind === 'text' && form.convert === undefined)
 }

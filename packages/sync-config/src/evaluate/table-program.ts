@@ -1,109 +1,76 @@
 import { matchesTable } from '../match-table.ts'
-import type { BucketName } from '@headwater/protocol'
-import { toLookupKey, toLookupOutputs } from '../lookup-key.ts'
-import { type Expression, partText, type PlanBody, type PlanEvaluator, type PlanLookup } from '../plan.ts'
+import type { PlanBody } from '../plan.ts'
 import type { EvaluatedLookup, EvaluatedObject, RowOutcome, SourceTable, TableProgram, TextRow } from '../types.ts'
-import { EvaluationError } from '../values/value.ts'
-import { bucketNamer } from './bucket-name.ts'
-import { allOf, compileTest, type Test } from './expression.ts'
-import { compilePayload, type Payload } from './payload.ts'
-import { compileKeys, type ReadKey, type RowColumn, RowColumns, rowLeaves } from './row-columns.ts'
+import { bucketNamer, type GenerationOf } from './bucket-name.ts'
+import { EvaluatorCompiler } from './evaluator-program.ts'
+import { compileEvent } from './event-program.ts'
+import { compileLookup } from './lookup-program.ts'
+import { RowColumns } from './row-columns.ts'
+import { rowFailure, type RowProgram, RowResults } from './row-program.ts'
+import { TableScope } from './row-scope.ts'
+import type { RowTurn } from './shared-parts.ts'
 
 /** Makes the program of one table; undefined when the plan does not read it. */
-export function compileTable(body: PlanBody, table: SourceTable, generation: number): TableProgram | undefined {
+export function compileTable(body: PlanBody, table: SourceTable, generationOf: GenerationOf): TableProgram | undefined {
   const columns = new RowColumns(table, body.values)
-  const evaluators = compileEvaluators(body, { table, columns, generation })
+  const scope = new TableScope(table, columns, body.values)
+  const evaluators = compileEvaluators(body, scope, generationOf)
   const lookups = body.lookups
     .filter((lookup) => matchesTable(lookup.table, table))
-    .map((lookup) => compileLookup(lookup, columns))
-  if (evaluators.length === 0 && lookups.length === 0) return undefined
+    .map((lookup) => compileLookup(lookup, scope))
+  const events = body.events
+    .filter((event) => matchesTable(event.table, table))
+    .map((event) => compileEvent(event, scope))
+  const programs = [...evaluators.programs, ...lookups]
+  if (programs.length + events.length === 0) return undefined
   const identity = new Set(table.identity)
-  const deciding = [...evaluators, ...lookups].flatMap((program) => program.deciding)
-  const payloads = evaluators.flatMap(({ payload }) => payload.columns)
-  const needed = new Set([...deciding, ...payloads].map(({ index }) => index))
+  const needed = new Set([...programs, ...events].flatMap(({ reads }) => reads.columns.map(({ index }) => index)))
   return {
     needed: columns.all.map(({ index }) => needed.has(index)),
-    isKeyDetermined: deciding.every(({ name }) => identity.has(name)) && !payloads.some((column) => column.mayFail),
+    isKeyDetermined: programs.every(
+      ({ reads }) => !reads.mayThrow && reads.deciding.every(({ name }) => identity.has(name)),
+    ),
     feedsLookups: lookups.length > 0,
-    evaluate: makeEvaluate(evaluators, lookups),
+    evaluate: makeEvaluate(programs, { turn: scope.turn, mayCollide: evaluators.mayCollide }),
+    events: events.map(({ program }) => program),
   }
 }
 
-type EvaluatorProgram = {
-  readonly definition: string
-  readonly passes: Test<TextRow>
-  readonly readKeys: ReadKey
-  readonly payload: Payload
-  /** Evaluators with the same SELECT list have the same number, and share what is written. */
-  readonly payloadNumber: number
-  readonly output: string
-  readonly bucketNamers: readonly ((keys: string) => BucketName)[]
-  /** Columns that bucket and id depend on. */
-  readonly deciding: readonly RowColumn[]
-  /** May another evaluator make the same object in the same bucket? */
+type Evaluators = {
+  readonly programs: readonly RowProgram[]
+  /** May two of them make the same object in one bucket? */
   readonly mayCollide: boolean
 }
 
-type LookupProgram = {
-  readonly definition: string
-  readonly passes: Test<TextRow>
-  readonly readKeys: ReadKey
-  readonly readOutputs: ReadKey
-  readonly toEntry: (keys: string, outputs: string) => EvaluatedLookup
-  readonly deciding: readonly RowColumn[]
-}
-
-type TableParts = { readonly table: SourceTable; readonly columns: RowColumns; readonly generation: number }
-
-function compileEvaluators(body: PlanBody, parts: TableParts): readonly EvaluatorProgram[] {
-  const { table, columns, generation } = parts
-  const payloads = new Map<string, { readonly payload: Payload; readonly payloadNumber: number }>()
-  const payloadOf = (evaluator: PlanEvaluator): { readonly payload: Payload; readonly payloadNumber: number } => {
-    const text = partText(evaluator.columns)
-    const known = payloads.get(text)
-    if (known !== undefined) return known
-    const made = { payload: compilePayload(evaluator.columns, columns), payloadNumber: payloads.size }
-    payloads.set(text, made)
-    return made
-  }
-  const ofTable = [...body.evaluators.entries()].filter(([, evaluator]) => matchesTable(evaluator.table, table))
-  return ofTable.map(([index, evaluator]) => {
-    const buckets = body.buckets.filter((bucket) => bucket.evaluators.includes(index))
-    const { payload, payloadNumber } = payloadOf(evaluator)
-    const rivals = ofTable.filter(
-      ([other, { output }]) => other !== index && (output ?? table.name) === (evaluator.output ?? table.name),
-    )
-    return {
-      definition: buckets.map(({ name }) => name).join(', '),
-      passes: compileFilters(evaluator.filters, columns),
-      readKeys: compileKeys(evaluator.keys, columns),
-      payload,
-      payloadNumber,
-      output: evaluator.output ?? table.name,
-      bucketNamers: buckets.map((bucket) => bucketNamer(bucket, generation)),
-      deciding: [...columns.readBy([...evaluator.filters, ...evaluator.keys]), ...payload.idColumns],
-      mayCollide: rivals.some(([rival]) => buckets.some((bucket) => bucket.evaluators.includes(rival))),
+function compileEvaluators(body: PlanBody, scope: TableScope, generationOf: GenerationOf): Evaluators {
+  const { table } = scope
+  const compiler = new EvaluatorCompiler(scope)
+  const definitions = namesOfBuckets(body)
+  const places = new Set<string>()
+  let mayCollide = false
+  const programs = body.evaluators.flatMap((evaluator, index) => {
+    if (!matchesTable(evaluator.table, table)) return []
+    const buckets = [...body.buckets.entries()].filter(([, bucket]) => bucket.evaluators.includes(index))
+    for (const [number] of buckets) {
+      const place = `${number} ${evaluator.output ?? table.name}`
+      mayCollide ||= places.has(place)
+      places.add(place)
     }
+    return compiler.compile(evaluator, {
+      definition: [...new Set(buckets.flatMap(([number]) => definitions[number] ?? []))].join(', '),
+      buckets: buckets.map(([, bucket]) => bucketNamer(bucket, generationOf)),
+    })
   })
+  return { programs, mayCollide }
 }
 
-function compileLookup(lookup: PlanLookup, columns: RowColumns): LookupProgram {
-  return {
-    definition: lookup.usedBy.join(', '),
-    passes: compileFilters(lookup.filters, columns),
-    readKeys: compileKeys(lookup.keys, columns),
-    readOutputs: compileKeys(lookup.outputs, columns),
-    toEntry: (keys, outputs) => ({ key: toLookupKey(lookup.id, keys), outputs: toLookupOutputs(outputs) }),
-    deciding: columns.readBy([...lookup.filters, ...lookup.keys, ...lookup.outputs]),
-  }
+/** By number of the bucket: streams and bucket definitions that lead to it. */
+function namesOfBuckets({ buckets, streams }: PlanBody): readonly (readonly string[])[] {
+  return buckets.map((_, number) =>
+    streams.filter(({ routes }) => routes.some(({ bucket }) => bucket === number)).map(({ name }) => name),
+  )
 }
 
-function compileFilters(filters: readonly Expression[], columns: RowColumns): Test<TextRow> {
-  const leaves = rowLeaves(columns)
-  return allOf(filters.map((filter) => compileTest(filter, leaves)))
-}
-
-type Written = { readonly id: string; readonly data: string }
 type RowFailure = RowOutcome['errors'][number]
 
 const NO_OBJECTS: readonly EvaluatedObject[] = []
@@ -113,61 +80,32 @@ const NOTHING: RowOutcome = { objects: NO_OBJECTS, lookups: NO_LOOKUPS, errors: 
 
 /** The loop over one row's programs. A row that matches nothing allocates nothing. */
 function makeEvaluate(
-  evaluators: readonly EvaluatorProgram[],
-  lookups: readonly LookupProgram[],
+  programs: readonly RowProgram[],
+  { turn, mayCollide }: { readonly turn: RowTurn; readonly mayCollide: boolean },
 ): (row: TextRow) => RowOutcome {
-  const mayCollide = evaluators.some((evaluator) => evaluator.mayCollide)
+  const results = new RowResults()
   return (row) => {
-    let objects: EvaluatedObject[] | undefined
-    let entries: EvaluatedLookup[] | undefined
+    results.reset()
+    turn.number += 1
     let errors: RowFailure[] | undefined
-    let written: (Written | undefined)[] | undefined
-    for (const evaluator of evaluators) {
+    for (const program of programs) {
       try {
-        if (!evaluator.passes(row)) continue
-        const keys = evaluator.readKeys(row)
-        if (keys === undefined) continue
-        written ??= []
-        const { payload, payloadNumber, output } = evaluator
-        const object = (written[payloadNumber] ??= { id: payload.readId(row), data: payload.writeData(row) })
-        objects ??= []
-        for (const bucketOf of evaluator.bucketNamers) {
-          objects.push({ bucket: bucketOf(keys), type: output, id: object.id, data: object.data })
-        }
+        program.run(row, results)
       } catch (error) {
-        errors = [...(errors ?? []), toFailure(evaluator.definition, error)]
+        errors ??= []
+        errors.push({ definition: program.definition, message: rowFailure(error) })
       }
     }
-    for (const lookup of lookups) {
-      try {
-        if (!lookup.passes(row)) continue
-        const keys = lookup.readKeys(row)
-        const outputs = keys === undefined ? undefined : lookup.readOutputs(row)
-        if (keys === undefined || outputs === undefined) continue
-        entries ??= []
-        entries.push(lookup.toEntry(keys, outputs))
-      } catch (error) {
-        errors = [...(errors ?? []), toFailure(lookup.definition, error)]
-      }
-    }
-    if (objects === undefined && entries === undefined && errors === undefined) return NOTHING
-    const distinct = mayCollide && objects !== undefined ? keepLast(objects) : objects
-    return { objects: distinct ?? NO_OBJECTS, lookups: entries ?? NO_LOOKUPS, errors: errors ?? NO_ERRORS }
+    const { objects, lookups } = results
+    if (objects === undefined && lookups === undefined && errors === undefined) return NOTHING
+    const distinct = mayCollide && objects !== undefined && objects.length > 1 ? keepLast(objects) : objects
+    return { objects: distinct ?? NO_OBJECTS, lookups: lookups ?? NO_LOOKUPS, errors: errors ?? NO_ERRORS }
   }
-}
-
-/** A row's value that cannot be evaluated fails one definition. Anything else is our fault and ends the batch. */
-function toFailure(definition: string, error: unknown): RowFailure {
-  if (error instanceof EvaluationError) return { definition, message: error.message }
-  throw error
 }
 
 /** Of objects with the same bucket, table and id the last one stays: the later query of the file. */
 function keepLast(objects: readonly EvaluatedObject[]): readonly EvaluatedObject[] {
-  return objects.filter((object, index) => {
-    const rival = objects.findLastIndex(
-      (other) => other.bucket === object.bucket && other.type === object.type && other.id === object.id,
-    )
-    return rival === index
-  })
+  const byPlace = new Map<string, EvaluatedObject>()
+  for (const object of objects) byPlace.set(JSON.stringify([object.bucket, object.type, object.id]), object)
+  return byPlace.size === objects.length ? objects : [...byPlace.values()]
 }

@@ -5,23 +5,28 @@ import {
   type StreamEntry,
   type StreamError,
 } from '@headwater/protocol'
-import type { PlanBody } from '../plan.ts'
+import type { GenerationOf } from '../evaluate/bucket-name.ts'
+import type { PlanBody, PlanStream } from '../plan.ts'
 import type { GrantedBucket, LoadOptions, ReadLookups, Request, Resolution } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import { makeLookupReader } from './lookup-reader.ts'
+import { TooManyRows } from './relation.ts'
 import type { RequestData } from './request-leaves.ts'
-import { compileRoute, type RouteProgram, type RouteRun, runRoute, TooManyRows } from './route-program.ts'
+import { compileRoute, type RouteProgram } from './route-program.ts'
+import { type RouteRun, runRoute } from './run-route.ts'
 
 export type StreamProgram = {
   readonly name: string
+  readonly kind: PlanStream['kind']
   readonly isDefault: boolean
   readonly priority: number
   readonly routes: readonly RouteProgram[]
 }
 
-export function compileStreams(body: PlanBody, generation: number): readonly StreamProgram[] {
-  return body.streams.map(({ name, isDefault, priority, routes }) => {
-    return { name, isDefault, priority, routes: routes.map((route) => compileRoute(body, route, generation)) }
+export function compileStreams(body: PlanBody, generationOf: GenerationOf): readonly StreamProgram[] {
+  return body.streams.map(({ name, kind, isDefault, priority, routes }) => {
+    const programs = routes.map((route) => compileRoute(body, route, { kind, generationOf }))
+    return { name, kind, isDefault, priority, routes: programs }
   })
 }
 
@@ -42,7 +47,7 @@ export async function resolveRequest(
   const { listed, evaluations } = planEvaluations(streams, request)
   const reader = makeLookupReader(around.readLookups)
   const { bucketsMax } = around.options
-  const outcomes = await Promise.all(
+  const outcomes = await allOrFirstFailure(
     evaluations.map((evaluation) =>
       runEvaluation(evaluation, { data: evaluation.data, readLookups: reader.read, rowsMax: bucketsMax }),
     ),
@@ -96,7 +101,7 @@ type Outcome = { readonly grants: readonly Grant[] } | Failure
 async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Outcome> {
   const { stream, reason, overridePriority } = evaluation
   try {
-    const found = await Promise.all(
+    const found = await allOrFirstFailure(
       stream.routes.map(async (route) => {
         const priority = overridePriority ?? route.priority ?? stream.priority
         const buckets = await runRoute(route, run)
@@ -105,19 +110,44 @@ async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Out
     )
     return { grants: found.flat() }
   } catch (error) {
-    if (error instanceof EvaluationError) {
+    const message = failureMessage(error)
+    if (message !== undefined && stream.kind === 'stream') {
       const subscription = reason.kind === 'default' ? 'default' : reason.subscription
-      return { stream: stream.name, error: { subscription, message: error.message } }
+      return { stream: stream.name, error: { subscription, message } }
     }
-    if (error instanceof TooManyRows) {
-      throw new HeadwaterError(
-        'too-many-buckets',
-        `Cannot sync stream ${JSON.stringify(stream.name)}: it finds more than the limit of ${run.rowsMax} parameter results or buckets for this client`,
-        { cause: error },
-      )
-    }
-    throw error
+    throw message === undefined ? tooManyRows(error, stream, run.rowsMax) : definitionFailed(error, stream, message)
   }
+}
+
+/** What a client is told of values that cannot be evaluated; undefined for an error of another kind. */
+function failureMessage(error: unknown): string | undefined {
+  if (error instanceof EvaluationError) return error.message
+  // What JavaScript throws for a text or number beyond its limits, and for nesting beyond its stack.
+  return error instanceof RangeError ? 'Cannot evaluate the request: a value in it is too large' : undefined
+}
+
+function definitionFailed(cause: unknown, { name }: StreamProgram, message: string): HeadwaterError {
+  return new HeadwaterError(
+    'bad-parameters',
+    `Cannot sync: the parameters of bucket definition ${JSON.stringify(name)} cannot be evaluated: ${message}`,
+    { cause },
+  )
+}
+
+function tooManyRows(error: unknown, { name, kind }: StreamProgram, rowsMax: number): unknown {
+  if (!(error instanceof TooManyRows)) return error
+  const what = kind === 'stream' ? 'stream' : 'bucket definition'
+  return new HeadwaterError(
+    'too-many-buckets',
+    `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than the limit of ${rowsMax} parameter results or buckets for this client`,
+    { cause: error },
+  )
+}
+
+/** Like `Promise.all`, but nothing goes on when it fails: what is read belongs to a checkpoint that then ends. */
+async function allOrFirstFailure<Result>(running: readonly Promise<Result>[]): Promise<readonly Result[]> {
+  await Promise.allSettled(running)
+  return Promise.all(running)
 }
 
 function toStreamEntry({ name, isDefault }: StreamProgram, failures: readonly Failure[]): StreamEntry {

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { comparePlans } from './compare-plans.ts'
+import { loadPlan } from './load.ts'
+import { sourceTable } from './testing/source-table.ts'
+import { bucket, column, evaluator, lookup, pattern, plan, route, stream, VALUE_OPTIONS } from './testing/plan-parts.ts'
+
+const byOwner = evaluator('todos', { keys: [column('owner')] })
+const byList = evaluator('todos', { keys: [column('list')] })
+const notes = evaluator('notes')
+const members = lookup('members', 'members', { outputs: [column('list')] })
+
+test('what two plans have in common is kept, and tables that feed something new are named', () => {
+  const before = plan({
+    evaluators: [byOwner, notes],
+    lookups: [lookup('old', 'sharing')],
+    buckets: [bucket('own', [0]), bucket('notes', [1])],
+  })
+  const after = plan({
+    evaluators: [notes, byOwner, byList],
+    lookups: [members],
+    buckets: [bucket('notes', [0]), bucket('both', [1, 2])],
+  })
+  expect(comparePlans(before, after)).toEqual({
+    buckets: {
+      kept: [{ hash: 'notes', name: 'notes' }],
+      added: [{ hash: 'both', name: 'both' }],
+      removed: [{ hash: 'own', name: 'own' }],
+    },
+    lookups: { kept: [], added: ['members'], removed: ['old'] },
+    evaluators: {
+      kept: [expect.any(String), expect.any(String)],
+      added: [expect.any(String)],
+      removed: [],
+    },
+    tables: [pattern('todos'), pattern('members')],
+  })
+})
+
+test('a plan compared with itself, or with another order of the same, needs nothing', () => {
+  const one = plan({ evaluators: [byOwner, notes], lookups: [members], buckets: [bucket('a', [0]), bucket('b', [1])] })
+  const two = plan({ evaluators: [notes, byOwner], lookups: [members], buckets: [bucket('b', [0]), bucket('a', [1])] })
+  for (const changes of [comparePlans(one, one), comparePlans(one, two)]) {
+    expect(changes.tables).toEqual([])
+    expect([changes.buckets.added, changes.buckets.removed, changes.lookups.added]).toEqual([[], [], []])
+    expect([changes.evaluators.added, changes.evaluators.removed]).toEqual([[], []])
+  }
+})
+
+test('how values are written belongs to every query', () => {
+  const one = plan({ evaluators: [notes] })
+  const two = plan({ evaluators: [notes], values: { ...VALUE_OPTIONS, fixedJsonExtract: false } })
+  expect(comparePlans(one, two).evaluators).toMatchObject({ kept: [], added: { length: 1 }, removed: { length: 1 } })
+})
+
+test('a plan that was changed by hand is refused', () => {
+  const one = plan({ evaluators: [notes] })
+  expect(() => comparePlans({ ...one, hash: 'x' }, one)).toThrow(expect.objectContaining({ code: 'bad-plan' }))
+})
+
+test('one definition can be built anew without new names for the others', () => {
+  const given = plan({
+    evaluators: [byOwner, notes],
+    buckets: [bucket('a', [0]), bucket('b', [1])],
+    streams: [stream('s', [route({ bucket: 1 })])],
+  })
+  const namesIn = (loaded: ReturnType<typeof loadPlan>): readonly string[] =>
+    ['todos', 'notes'].flatMap((name) => {
+      const { objects = [] } = loaded.forTable(sourceTable(name, 'id, owner'))?.evaluate(['1', 'ann']) ?? {}
+      return objects.map((object) => object.bucket)
+    })
+  const options = { generation: 1, bucketsMax: 10 }
+  expect(namesIn(loadPlan(given, options))).toEqual(['a|1.a["ann"]', 'b|1.b[]'])
+  const generationOf = (hash: string): number => (hash === 'b' ? 2 : 1)
+  const rebuilt = loadPlan(given, { ...options, generationOf })
+  expect(namesIn(rebuilt)).toEqual(['a|1.a["ann"]', 'b|2.b[]'])
+})

@@ -1,0 +1,87 @@
+import type { BucketName } from '@headwater/protocol'
+import { splitOutputs, toLookupKey } from '../lookup-key.ts'
+import type { ReadLookups } from '../types.ts'
+import { Combinations, type ValuePlace } from './combinations.ts'
+import type { RelationRow } from './relation.ts'
+import type { RequestData, RequestScope } from './request-leaves.ts'
+import type { RouteProgram, StepProgram, ValueProgram } from './route-program.ts'
+
+export type RouteRun = {
+  readonly data: RequestData
+  /** Entries under each key, in the order of `keys`. */
+  readonly readLookups: ReadLookups
+  /** Combinations that may be held at once. */
+  readonly rowsMax: number
+}
+
+/**
+ * The buckets that a route grants: one for every combination of values for which one row can be chosen for each step
+ * such that the row was found under the values of the rows chosen before it. Throws `EvaluationError`, `TooManyRows`.
+ */
+export async function runRoute(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
+  const scope: RequestScope = { ...run.data, element: undefined }
+  if (!route.passes(scope)) return []
+  const found = new Combinations(run.rowsMax)
+  const placesOf = (values: readonly ValueProgram[]): readonly ValuePlace[] | undefined => allPlaces(values, scope)
+  for (const step of route.steps) {
+    const inputs = placesOf(step.inputs)
+    if (inputs === undefined || !(await runStep(step, inputs, { found, run }))) return []
+  }
+  const values = placesOf(route.values)
+  const bound = values === undefined ? undefined : found.takeLast(values)
+  if (bound === undefined) return []
+  const keys = bound.relation.rows.map((row) => bound.read.map((read) => read(row)).join(','))
+  return [...new Set(keys)].map((text) => route.nameBucket(text))
+}
+
+type Running = { readonly found: Combinations; readonly run: RouteRun }
+
+/** False when the step finds nothing: then the route grants nothing. */
+async function runStep(step: StepProgram, inputs: readonly ValuePlace[], { found, run }: Running): Promise<boolean> {
+  const bound = found.take(inputs)
+  if (bound === undefined) return false
+  const { relation, read } = bound
+  const keyOf = (row: RelationRow): string => read.map((value) => value(row)).join(',')
+  const entries = await readEntries(step, new Set(relation.rows.map(keyOf)), run)
+  return found.add([...relation.columns, ...step.outputs], combined(), step.kept)
+
+  function* combined(): Generator<RelationRow> {
+    for (const row of relation.rows) {
+      for (const outputs of entries.get(keyOf(row)) ?? []) yield [...row, ...outputs]
+    }
+  }
+}
+
+type Entries = ReadonlyMap<string, readonly RelationRow[]>
+
+async function readEntries({ from }: StepProgram, keys: ReadonlySet<string>, run: RouteRun): Promise<Entries> {
+  if (from.kind === 'each') return from.each(run.data)
+  const entries = await run.readLookups([...keys].map((key) => toLookupKey(from.id, key)))
+  return new Map([...keys].map((key, index) => [key, (entries[index] ?? []).map(splitOutputs)]))
+}
+
+/** Undefined when a value of the request can be no part of a key: nothing equals it. */
+function allPlaces(values: readonly ValueProgram[], scope: RequestScope): readonly ValuePlace[] | undefined {
+  const places: ValuePlace[] = []
+  for (const value of values) {
+    const place = placeOf(value, scope)
+    if (place === undefined) return undefined
+    places.push(place)
+  }
+  return places
+}
+
+function placeOf(value: ValueProgram, scope: RequestScope): ValuePlace | undefined {
+  switch (value.kind) {
+    case 'request': {
+      const text = value.readText(scope)
+      return text === undefined ? undefined : { kind: 'constant', text }
+    }
+    case 'output':
+      return { kind: 'column', column: value.column }
+    case 'all': {
+      const places = allPlaces(value.values, scope)
+      return places === undefined ? undefined : { kind: 'all', places }
+    }
+  }
+}
