@@ -7,7 +7,6 @@ import { Problems } from './file/diagnostics.ts'
 import type { ScalarText } from './file/scalar-text.ts'
 import { makePlan, type PlanReference } from './plan.ts'
 import { parseQuery } from './sql/parse-query.ts'
-import { SqlError } from './sql/tree.ts'
 import type { CompileResult } from './types.ts'
 
 /**
@@ -42,10 +41,11 @@ function parseOne(query: ScalarText, dialect: Dialect, around: Around): ParsedQu
   const { file, problems, references } = around
   const { edition, fixedJsonExtract } = file
   const context = makeQueryContext({ query, problems, references, dialect, edition, fixedJsonExtract })
-  try {
-    return { context, select: parseQuery(query.text) }
-  } catch (error) {
-    if (!(error instanceof SqlError)) throw error
-    return context.refuse(error.span, error.message)
+  const { select, faults, folded } = parseQuery(query.text)
+  for (const { span, message } of faults) context.refuse(span, message)
+  for (const name of edition < 3 ? folded : []) {
+    const written = query.text.slice(name.start, name.end)
+    context.warn(name, `"${written}" counts as "${name.text}": write it in double quotes to keep the capitals`)
   }
+  return select === undefined ? undefined : { context, select }
 }

@@ -1,34 +1,54 @@
 import type { Span } from '../file/diagnostics.ts'
+import { NAMED_BY_CLAUSE, RESERVED } from './reserved.ts'
 import { type Token, tokenize } from './tokens.ts'
-import { type Name, SqlError } from './tree.ts'
-
-/** PostgreSQL's reserved words: they name a column or table only in quotes. */
-const RESERVED = new Set(
-  (
-    'all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation ' +
-    'concurrently constraint create cross current_catalog current_date current_role current_schema current_time ' +
-    'current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze ' +
-    'from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like ' +
-    'limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing precision ' +
-    'primary references returning right select session_user similar some symmetric table tablesample then to trailing ' +
-    'true union unique user using variadic verbose when where window with'
-  ).split(' '),
-)
-
-/** Reserved words that go on with the query, so that a name is more likely missing than meant. */
-const CLAUSE_WORDS = new Set('and as from in join on or select where'.split(' '))
+import { type Name, type Select, type SqlExpression, type SqlForm, SqlError } from './tree.ts'
 
 /** Parentheses, subqueries and the like inside each other. */
 const DEPTH_MAX = 100
 
-/** Walks over the tokens of one query. */
+/** How the parts are read that can stand inside each other. */
+export type Grammar = {
+  readonly select: (cursor: TokenCursor) => Select
+  /** An expression whose operators all bind tighter than `looserThan`. */
+  readonly expression: (cursor: TokenCursor, looserThan: number) => SqlExpression
+}
+
+/**
+ * Walks over the tokens of one query and gathers what is wrong with it. Two kinds of faults are told apart: what is
+ * refused though it can be read (`refuse`; the reading goes on), and what cannot be read (a thrown `SqlError`, after
+ * which `recover` goes on at the next part).
+ */
 export class TokenCursor {
+  readonly #sql: string
   readonly #tokens: readonly Token[]
+  readonly #grammar: Grammar
+  readonly #faults: SqlError[] = []
+  readonly #folded: Name[] = []
+  #isBroken = false
   #at = 0
   #depth = 0
+  /** Where the last recovery went on: what fails right there follows from the fault before. */
+  #resumedAt = -1
 
-  constructor(sql: string) {
+  /** Throws `SqlError` where a literal, a name or a comment has no end. */
+  constructor(sql: string, grammar: Grammar) {
+    this.#sql = sql
     this.#tokens = tokenize(sql)
+    this.#grammar = grammar
+  }
+
+  get faults(): readonly SqlError[] {
+    return this.#faults
+  }
+
+  /** Was there something that could not be read? Then what was read is not the query. */
+  get isBroken(): boolean {
+    return this.#isBroken
+  }
+
+  /** Names with capitals and without quotes. */
+  get folded(): readonly Name[] {
+    return this.#folded
   }
 
   peek(ahead = 0): Token {
@@ -44,6 +64,44 @@ export class TokenCursor {
   /** End of the last token taken. */
   get lastEnd(): number {
     return this.#tokens[this.#at - 1]?.end ?? 0
+  }
+
+  textOf({ start, end }: Span): string {
+    return this.#sql.slice(start, end)
+  }
+
+  /** Reads the SELECT that begins here. */
+  select(): Select {
+    return this.#grammar.select(this)
+  }
+
+  /** Reads the expression that begins here. */
+  expression(looserThan = 0): SqlExpression {
+    return this.#grammar.expression(this, looserThan)
+  }
+
+  /** A list of expressions with commas between them. */
+  expressions(): readonly SqlExpression[] {
+    const items = [this.expression()]
+    while (this.acceptSymbol(',')) items.push(this.expression())
+    return items
+  }
+
+  /** What stands between an opening parenthesis, already taken, and its end. */
+  closed<Result>(parse: () => Result): Result {
+    const result = parse()
+    this.expectSymbol(')')
+    return result
+  }
+
+  /** A node from the beginning of `first` to the last token taken. */
+  node(first: Span, form: SqlForm): SqlExpression {
+    return { ...form, start: first.start, end: this.lastEnd }
+  }
+
+  /** A node that is the next token. */
+  literal(form: SqlForm): SqlExpression {
+    return this.node(this.take(), form)
   }
 
   isKeyword(word: string, ahead = 0): boolean {
@@ -82,24 +140,50 @@ export class TokenCursor {
     return token.kind === 'quoted' || (token.kind === 'word' && !RESERVED.has(token.text))
   }
 
+  /** `what` is named, as in `a column`. A reserved word is refused and then taken for the name it was meant as. */
   expectName(what: string): Name {
     const token = this.peek()
-    const span = { start: token.start, end: token.end }
+    const span = spanOf(token)
     if (token.kind === 'quoted') return { text: this.#taken(token).text, isQuoted: true, ...span }
-    if (token.kind !== 'word') return this.failExpected(what)
-    if (CLAUSE_WORDS.has(token.text)) return this.failExpected(what)
+    if (token.kind !== 'word' || this.isClause()) return this.failExpected(`the name of ${what}`)
     if (RESERVED.has(token.text)) {
-      throw new SqlError(
-        span,
-        `"${token.written}" is a reserved word of SQL: write it in quotes, "${token.text}", to name ${what}`,
-      )
+      const advice = `write it in quotes, "${token.text}", to name ${what}`
+      this.refuse(span, `"${token.written}" is a reserved word of SQL: ${advice}`)
     }
     return { text: this.#taken(token).text, isQuoted: false, ...span }
+  }
+
+  /** Is the next token a word that goes on with the query, so that a name before it is missing rather than meant? */
+  isClause(): boolean {
+    const token = this.peek()
+    return token.kind === 'word' && (NAMED_BY_CLAUSE.has(token.text) || this.isSorting())
+  }
+
+  /** Is it `ORDER BY` or `GROUP BY`? Without BY the words are names that want quotes. */
+  isSorting(): boolean {
+    return (this.isKeyword('order') || this.isKeyword('group')) && this.isKeyword('by', 1)
+  }
+
+  /** Keeps names of tables and columns, so that it can be told which of them lost their capitals. */
+  note(...names: readonly (Name | undefined)[]): void {
+    for (const name of names) {
+      if (name !== undefined && !name.isQuoted && this.textOf(name) !== name.text) this.#folded.push(name)
+    }
+  }
+
+  /** Tells of something that sync configs do not have. */
+  refuse({ start, end }: Span, message: string): void {
+    if (this.#at !== this.#resumedAt) this.#faults.push(new SqlError({ start, end }, message))
   }
 
   failExpected(what: string): never {
     const token = this.peek()
     throw new SqlError(spanOf(token), `Cannot read the query: expected ${what}, got ${describe(token)}`)
+  }
+
+  /** Says what is wrong with the next token, in whole sentences. */
+  failWith(message: string): never {
+    throw new SqlError(spanOf(this.peek()), message)
   }
 
   /** Runs `parse` one level deeper; a query nested without end is refused instead of exhausting the stack. */
@@ -113,10 +197,56 @@ export class TokenCursor {
     return result
   }
 
+  /**
+   * Runs `parse`; where it finds something it cannot read, that is kept as a fault, and what follows is skipped up to the
+   * next token, outside of parentheses opened since, that `goesOn` takes. Undefined then.
+   */
+  recover<Result>(parse: () => Result, goesOn: (cursor: TokenCursor) => boolean): Result | undefined {
+    const [from, depth] = [this.#at, this.#depth]
+    try {
+      return parse()
+    } catch (error) {
+      this.fail(error)
+      this.#depth = depth
+      this.skip(goesOn, from)
+      this.#resumedAt = this.#at
+      return undefined
+    }
+  }
+
+  /** Keeps what `parse` threw; other errors are thrown on. */
+  fail(error: unknown): void {
+    if (!(error instanceof SqlError)) throw error
+    this.#isBroken = true
+    this.refuse(error.span, error.message)
+  }
+
+  /**
+   * Skips to the next token that `goesOn` takes, or that closes something opened before. `from` is the token where the
+   * counting of what is open begins.
+   */
+  skip(goesOn: (cursor: TokenCursor) => boolean, from = this.#at): void {
+    let open = 0
+    for (const token of this.#tokens.slice(from, this.#at)) open = Math.max(0, open + opening(token))
+    for (; this.peek().kind !== 'end'; this.take()) {
+      const change = opening(this.peek())
+      if (open === 0 && (change < 0 || goesOn(this))) return
+      open += change
+    }
+  }
+
   #taken<Kind extends Token>(token: Kind): Kind {
     this.take()
     return token
   }
+}
+
+/** 1 for what opens something, -1 for what closes it. */
+function opening(token: Token): number {
+  if (token.kind === 'word') return token.text === 'case' ? 1 : token.text === 'end' ? -1 : 0
+  if (token.kind !== 'symbol') return 0
+  if (token.symbol === '(' || token.symbol === '[') return 1
+  return token.symbol === ')' || token.symbol === ']' ? -1 : 0
 }
 
 function spanOf(token: Token): Span {

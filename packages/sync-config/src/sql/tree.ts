@@ -97,7 +97,10 @@ export type SqlForm =
 
 export type InRight =
   | { readonly kind: 'subquery'; readonly select: Select }
-  /** `(1, 2)`, which SQL has and sync configs do not. */
+  /**
+   * `(1, 2)`, which SQL has and sync configs do not. One item, as in `x IN ('a')`, is no list but the value in
+   * parentheses: it means the same as `expression`, so it has to be a JSON array.
+   */
   | { readonly kind: 'values'; readonly items: readonly SqlExpression[] }
   /** `ARRAY[1, 2]` or `ROW(1, 2)`. */
   | { readonly kind: 'array'; readonly items: readonly SqlExpression[] }
@@ -122,7 +125,7 @@ export type BinaryOperator =
   | '<<'
   | '>>'
 
-/** The query cannot be read or compiled any further than this. */
+/** What is wrong with one stretch of a query. */
 export class SqlError extends Error {
   override readonly name = 'SqlError'
   readonly span: Span
@@ -131,4 +134,13 @@ export class SqlError extends Error {
     super(message)
     this.span = span
   }
+}
+
+/** What the reading of one query came to. */
+export type ParsedSql = {
+  /** Undefined when part of it could not be read; there with all that was refused put otherwise or left out. */
+  readonly select: Select | undefined
+  readonly faults: readonly SqlError[]
+  /** Names of tables and columns with capitals and without quotes, which count as lower case. */
+  readonly folded: readonly Name[]
 }
