@@ -69,8 +69,8 @@ test('one definition can be built anew without new names for the others', () => 
       return objects.map((object) => object.bucket)
     })
   const options = { generation: 1, bucketsMax: 10 }
-  expect(namesIn(loadPlan(given, options))).toEqual(['a|1.a["ann"]', 'b|1.b[]'])
+  expect(namesIn(loadPlan(given, options))).toEqual(['todos|1.a["ann"]', 'notes|1.b[]'])
   const generationOf = (hash: string): number => (hash === 'b' ? 2 : 1)
   const rebuilt = loadPlan(given, { ...options, generationOf })
-  expect(namesIn(rebuilt)).toEqual(['a|1.a["ann"]', 'b|2.b[]'])
+  expect(namesIn(rebuilt)).toEqual(['todos|1.a["ann"]', 'notes|2.b[]'])
 })

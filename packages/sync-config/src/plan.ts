@@ -62,7 +62,7 @@ export type PlanLookup = {
 }
 
 export type PlanBucket = {
-  /** Readable part of its names: the stream that comes first in the file. */
+  /** For people: the stream that comes first in the file. What buckets are called does not depend on it. */
   readonly name: string
   readonly hash: string
   /** Indexes of evaluators, in the order of the file: the later one wins where two make the same object. */
@@ -201,6 +201,8 @@ export type ReferenceTarget =
   | { readonly kind: 'column'; readonly table: TablePattern; readonly column: string }
   /** A star that has to bring an `id`. */
   | { readonly kind: 'id-of-star'; readonly table: TablePattern }
+  /** A common table expression: a table of this name cannot be read beside it. */
+  | { readonly kind: 'cte'; readonly name: string }
   /** A column that is compared with a text of the request. */
   | { readonly kind: 'text-comparison'; readonly table: TablePattern; readonly column: string; readonly with: string }
 

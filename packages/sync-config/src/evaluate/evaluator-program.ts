@@ -31,7 +31,7 @@ export class EvaluatorCompiler {
     return {
       definition,
       run: expansions.length === 0 ? runOnce(parts) : runForElements(parts),
-      reads: readsOf(this.#table.columns, { deciding: [...filters, ...keys], expansions }, payload),
+      reads: readsOf(this.#table.columns, [...expansions, ...filters, ...keys], payload),
     }
   }
 

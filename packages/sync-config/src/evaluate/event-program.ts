@@ -25,6 +25,6 @@ export function compileEvent(
         }
       },
     },
-    reads: readsOf(table.columns, { deciding: event.filters, expansions: [] }, payload),
+    reads: readsOf(table.columns, event.filters, payload),
   }
 }

@@ -109,7 +109,7 @@ describe('a query over the elements of an array', () => {
       ],
     })
     const { objects, errors } = evaluate(both, ['1', '[{"a":1},[2]]', null, 't'])
-    expect(objects.map(({ bucket: name }) => name)).toEqual(['all|1.all[]'])
+    expect(objects.map(({ bucket: name }) => name)).toEqual(['books|1.all[]'])
     expect(errors).toEqual([{ definition: 'strict', message: expect.any(String) }])
     expect(keysOf(evaluate(both, ['1', '[{"a":1},{"b":2}]', null, 't']))).toHaveLength(3)
   })
@@ -129,12 +129,11 @@ describe('a query over the elements of an array', () => {
     expect(evaluate(given, ['1', big, '[1]', 't']).objects).toHaveLength(400)
   })
 
-  test('is not decided by the identity, and reads only what it needs', () => {
-    const table = { ...BOOKS, identity: ['id', 'readers'] }
+  test('is decided by the array, and reads only what it needs', () => {
     const program = loadPlan(planOfEvaluators(evaluator('books', { ...READERS, columns: [named('id')] })), {
       generation: 1,
       bucketsMax: 1,
-    }).forTable(table)
+    }).forTable(BOOKS)
     expect([program?.isKeyDetermined, program?.needed]).toEqual([false, [true, true, false, false]])
   })
 })

@@ -37,6 +37,6 @@ export function compileLookup(lookup: PlanLookup, table: TableScope): RowProgram
   return {
     definition: lookup.usedBy.join(', '),
     run: expansions.length === 0 ? runOnce : runForElements,
-    reads: readsOf(table.columns, { deciding: [...filters, ...keys, ...outputs], expansions }),
+    reads: readsOf(table.columns, [...expansions, ...filters, ...keys, ...outputs]),
   }
 }

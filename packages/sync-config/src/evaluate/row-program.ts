@@ -36,31 +36,48 @@ export type ProgramReads = {
   readonly columns: readonly RowColumn[]
   /** Columns on which it depends which objects and entries there are, apart from what objects hold. */
   readonly deciding: readonly RowColumn[]
-  /** Can a row fail? Then every column decides. */
-  readonly mayThrow: boolean
 }
 
 type Payload = { readonly idSources: readonly Source[]; readonly sources: readonly Source[] }
 
-/** `deciding`: everything but the SELECT list. */
+/** `conditions`: all expressions but those of the SELECT list. */
 export function readsOf(
   columns: RowColumns,
-  { deciding, expansions }: { readonly deciding: readonly Expression[]; readonly expansions: readonly Expression[] },
+  conditions: readonly Expression[],
   payload: Payload = { idSources: [], sources: [] },
 ): ProgramReads {
   const columnsOf = (source: Source): readonly RowColumn[] =>
     source.kind === 'column' ? [source.column] : columns.readBy([source.expression])
-  const decidingColumns = [...columns.readBy([...expansions, ...deciding]), ...payload.idSources.flatMap(columnsOf)]
-  const all = [...decidingColumns, ...payload.sources.flatMap(columnsOf)]
-  const computed = payload.sources.flatMap((source) => (source.kind === 'expression' ? source.expression : []))
-  return {
-    columns: all,
-    deciding: decidingColumns,
-    // Text may turn out to be no JSON.
-    mayThrow: expansions.length > 0 || [...deciding, ...computed].some(mayThrow) || all.some(({ mayFail }) => mayFail),
-  }
+  // A row that fails gives nothing, so what may fail decides too.
+  const fallible = payload.sources.filter((source) => {
+    return (
+      columnsOf(source).some(({ mayFail }) => mayFail) || (source.kind === 'expression' && mayThrow(source.expression))
+    )
+  })
+  const deciding = [...columns.readBy(conditions), ...[...payload.idSources, ...fallible].flatMap(columnsOf)]
+  return { columns: [...deciding, ...payload.sources.flatMap(columnsOf)], deciding }
 }
 
+/** Literals never fail, nor most columns; a comparison does where both sides are binary, a function where it says so. */
 function mayThrow(expression: Expression): boolean {
-  return expression.kind === 'call' || partsOf(expression).some(mayThrow)
+  switch (expression.kind) {
+    case 'null':
+    case 'integer':
+    case 'real':
+    case 'text':
+    case 'column':
+    case 'table':
+      return false
+    case 'is-null':
+    case 'not':
+    case 'and':
+    case 'or':
+      return partsOf(expression).some(mayThrow)
+    case 'element':
+    case 'request':
+    case 'compare':
+    case 'call':
+    case 'case':
+      return true
+  }
 }

@@ -27,9 +27,7 @@ export function compileTable(body: PlanBody, table: SourceTable, generationOf: G
   const needed = new Set([...programs, ...events].flatMap(({ reads }) => reads.columns.map(({ index }) => index)))
   return {
     needed: columns.all.map(({ index }) => needed.has(index)),
-    isKeyDetermined: programs.every(
-      ({ reads }) => !reads.mayThrow && reads.deciding.every(({ name }) => identity.has(name)),
-    ),
+    isKeyDetermined: programs.every(({ reads }) => reads.deciding.every(({ name }) => identity.has(name))),
     feedsLookups: lookups.length > 0,
     evaluate: makeEvaluate(programs, { turn: scope.turn, mayCollide: evaluators.mayCollide }),
     events: events.map(({ program }) => program),
@@ -58,7 +56,7 @@ function compileEvaluators(body: PlanBody, scope: TableScope, generationOf: Gene
     }
     return compiler.compile(evaluator, {
       definition: [...new Set(buckets.flatMap(([number]) => definitions[number] ?? []))].join(', '),
-      buckets: buckets.map(([, bucket]) => bucketNamer(bucket, generationOf)),
+      buckets: buckets.map(([, bucket]) => bucketNamer(bucket, body, generationOf)),
     })
   })
   return { programs, mayCollide }

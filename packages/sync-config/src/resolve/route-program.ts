@@ -61,7 +61,7 @@ export function compileRoute(body: PlanBody, route: PlanRoute, { kind, generatio
     passes: allOf(route.filters.map((filter) => compileTest(filter, leaves))),
     steps,
     values: route.values.map((value) => compileValue(value, (expression) => readValue(expression, leaves))),
-    nameBucket: bucketNamer(bucket, generationOf),
+    nameBucket: bucketNamer(bucket, body, generationOf),
     priority: route.priority,
   }
 }
