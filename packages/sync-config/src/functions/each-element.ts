@@ -1,11 +1,12 @@
 import type { SqliteValue } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
-import { isArray, orderedKeys, parseJson } from './json.ts'
+import { isArray, type JsonReading, orderedKeys, parseJson } from './json.ts'
 import { type JsonStyle, jsonToValue } from './json-functions.ts'
 
 /** A row of `json_each`. */
 export type Element = { readonly key: SqliteValue; readonly value: SqliteValue }
 
+const REALS: JsonReading = { numbers: 'real', repeatedKeys: 'same' }
 const NONE: readonly Element[] = []
 
 /**
@@ -15,7 +16,7 @@ const NONE: readonly Element[] = []
 export function eachElement(json: SqliteValue, style: JsonStyle): readonly Element[] {
   if (json === null) return NONE
   if (typeof json !== 'string') throw new EvaluationError('Cannot take json_each apart: expected JSON text')
-  const content = parseJson(json, 'real')
+  const content = parseJson(json, REALS)
   if (typeof content !== 'object' || content === null) return [{ key: null, value: jsonToValue(content, style) }]
   if (isArray(content)) {
     return content.map((element, index) => ({ key: BigInt(index), value: jsonToValue(element, style) }))

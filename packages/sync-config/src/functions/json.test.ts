@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { EvaluationError } from '../values/value.ts'
-import { JSON_DEPTH_MAX, type NumberStyle, parseJson, writeJson } from './json.ts'
+import { JSON_DEPTH_MAX, type JsonReading, parseJson, writeJson } from './json.ts'
 
-function rewrite(text: string, numbers: NumberStyle = 'exact'): string {
-  return writeJson(parseJson(text, numbers))
+function rewrite(text: string, reading?: JsonReading): string {
+  return writeJson(parseJson(text, reading))
 }
 
 test.each([
@@ -30,7 +30,7 @@ test.each([
   ['-9007199254740993', '-9007199254740993'],
   ['[{"k": 1}]', '[{"k":1.0}]'],
 ])('with numbers as reals %s is written %s', (text, written) => {
-  expect(rewrite(text, 'real')).toBe(written)
+  expect(rewrite(text, { numbers: 'real', repeatedKeys: 'same' })).toBe(written)
 })
 
 describe('refused as JSON', () => {

@@ -5,8 +5,14 @@ export type Json = null | boolean | bigint | number | string | readonly Json[] |
 /** In the order of the text. */
 export type JsonMembers = ReadonlyMap<string, Json>
 
-/** `real`: every number is a real, but integers that a double cannot tell from their neighbours stay exact. */
-export type NumberStyle = 'exact' | 'real'
+export type JsonReading = {
+  /** `real`: every number is a real, but integers that a double cannot tell from their neighbours stay exact. */
+  readonly numbers: 'exact' | 'real'
+  /** Of a key that stands twice: is it an error unless both values are the same, or does the last one count? */
+  readonly repeatedKeys: 'same' | 'last'
+}
+
+const EXACT: JsonReading = { numbers: 'exact', repeatedKeys: 'same' }
 
 /** As deep as SQLite reads. */
 export const JSON_DEPTH_MAX = 1000
@@ -17,9 +23,9 @@ const DOUBLE_INTEGER_MAX = 2n ** 53n
 /** Integers of so few digits are below that. */
 const SAFE_DIGITS = 15
 
-/** Reads strict JSON. Throws `EvaluationError` for anything else, and where a key stands twice with different values. */
-export function parseJson(text: string, numbers: NumberStyle = 'exact'): Json {
-  return new JsonReader(text, numbers).readDocument()
+/** Reads strict JSON. Throws `EvaluationError` for anything else. */
+export function parseJson(text: string, reading: JsonReading = EXACT): Json {
+  return new JsonReader(text, reading).readDocument()
 }
 
 /** Without white space; integers and reals keep their kind. */
@@ -75,12 +81,12 @@ const [LOWER_F, LOWER_N, LOWER_T, LOWER_U, OPEN_OBJECT, CLOSE_OBJECT] = [102, 11
 
 class JsonReader {
   readonly #text: string
-  readonly #numbers: NumberStyle
+  readonly #reading: JsonReading
   #at = 0
 
-  constructor(text: string, numbers: NumberStyle) {
+  constructor(text: string, reading: JsonReading) {
     this.#text = text
-    this.#numbers = numbers
+    this.#reading = reading
   }
 
   readDocument(): Json {
@@ -121,9 +127,9 @@ class JsonReader {
       const key = this.#readString()
       if (!this.#accept(COLON)) this.#fail('":"')
       const value = this.#readValue(depth + 1)
-      const before = members.get(key)
+      const before = this.#reading.repeatedKeys === 'last' ? undefined : members.get(key)
       if (before === undefined) members.set(key, value)
-      else if (!isSame(before, value)) this.#fail('one value for a key that stands twice, different ones')
+      else if (!isSame(before, value)) this.#fail('the same value for a key that stands twice')
     } while (this.#accept(COMMA))
     if (!this.#accept(CLOSE_OBJECT)) this.#fail('"," or "}"')
     return members
@@ -170,7 +176,7 @@ class JsonReader {
     }
     const text = this.#text.slice(start, this.#at)
     if (this.#at > whole) return Number(text)
-    if (this.#numbers === 'exact') return toInteger(text)
+    if (this.#reading.numbers === 'exact') return toInteger(text)
     if (text.length <= SAFE_DIGITS) return Number(text)
     const integer = toInteger(text)
     return integer > DOUBLE_INTEGER_MAX || integer < -DOUBLE_INTEGER_MAX ? integer : Number(integer)
