@@ -1,0 +1,76 @@
+import type { SqliteValue } from '../types.ts'
+import { EvaluationError } from '../values/value.ts'
+import { type JsonNode, malformedJson, nodeToJson, nodeToValue } from './sqlite-json-node.ts'
+import { findByPath, toPath } from './sqlite-json-path.ts'
+import { unescapeJson } from './sqlite-json-string.ts'
+import { parseSqliteJson } from './sqlite-json-text.ts'
+import { textOf } from './sqlite-text.ts'
+
+/** `json -> key`: JSON text. */
+export function extractJson(json: SqliteValue, key: SqliteValue): SqliteValue {
+  const found = findKey(json, key)
+  return found === undefined ? null : nodeToJson(found)
+}
+
+/** `json ->> key`. */
+export function extractValue(json: SqliteValue, key: SqliteValue): SqliteValue {
+  const found = findKey(json, key)
+  return found === undefined ? null : nodeToValue(found)
+}
+
+/** `json_extract(json, path)`. */
+export function extractByPath(json: SqliteValue, path: SqliteValue): SqliteValue {
+  if (json === null) return null
+  const root = readRoot(json)
+  const found = path === null ? undefined : findByPath(root, textOf(path))
+  return found === undefined ? null : nodeToValue(found)
+}
+
+/** `json_array_length(json)`, or of what a path leads to. */
+export function arrayLength(json: SqliteValue, path: SqliteValue = '$'): SqliteValue {
+  if (json === null) return null
+  const root = readRoot(json)
+  const found = path === null ? undefined : findByPath(root, textOf(path))
+  if (found === undefined) return null
+  return found.kind === 'array' ? BigInt(found.items.length) : 0n
+}
+
+/** `json_valid(text)`: standard JSON only. */
+export function isValidJson(value: SqliteValue): SqliteValue {
+  if (value === null) return null
+  try {
+    return parseSqliteJson(textOf(value)).isStandard ? 1n : 0n
+  } catch (error) {
+    if (error instanceof EvaluationError) return 0n
+    throw error
+  }
+}
+
+/** The rows of `json_each(json)`. A scalar is one without a key, NULL has none. */
+export function eachSqliteElement(
+  json: SqliteValue,
+): readonly { readonly key: SqliteValue; readonly value: SqliteValue }[] {
+  if (json === null) return []
+  const root = readRoot(json)
+  switch (root.kind) {
+    case 'array':
+      return root.items.map((item, index) => ({ key: BigInt(index), value: nodeToValue(item) }))
+    case 'object':
+      return root.members.map(({ name, value }) => ({ key: unescapeJson(name), value: nodeToValue(value) }))
+    default:
+      return [{ key: null, value: nodeToValue(root) }]
+  }
+}
+
+function findKey(json: SqliteValue, key: SqliteValue): JsonNode | undefined {
+  if (json === null) return undefined
+  const root = readRoot(json)
+  if (key === null) return undefined
+  return findByPath(root, toPath(typeof key === 'bigint' ? key : textOf(key)))
+}
+
+function readRoot(json: Exclude<SqliteValue, null>): JsonNode {
+  const text = textOf(json)
+  if (text === '') throw malformedJson()
+  return parseSqliteJson(text).root
+}
