@@ -1,5 +1,6 @@
 import { didYouMean } from './file/suggest.ts'
-import { type PlanReference, readPlanBody } from './plan.ts'
+import { matchesTable } from './match-table.ts'
+import { readPlanBody, type ReferenceTarget } from './plan.ts'
 import type { Diagnostic, Plan, PostgresType, SourceTable, TablePattern } from './types.ts'
 
 /**
@@ -8,45 +9,80 @@ import type { Diagnostic, Plan, PostgresType, SourceTable, TablePattern } from '
  */
 export function checkPlanAgainstTables(plan: Plan, tables: readonly SourceTable[]): readonly Diagnostic[] {
   const { references } = readPlanBody(plan)
-  const found = references.flatMap((reference) => checkReference(reference, tables) ?? [])
+  const found = references.flatMap(({ place, target }) => {
+    return checkTarget(target, tables).map((fault): Diagnostic => ({ ...fault, ...place }))
+  })
   const byText = new Map(found.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]))
   return [...byText.values()].toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-function checkReference({ place, target }: PlanReference, tables: readonly SourceTable[]): Diagnostic | undefined {
-  const say = (severity: Diagnostic['severity'], message: string): Diagnostic => ({ severity, message, ...place })
-  const table = tables.find(({ schema, name }) => schema === target.table.schema && name === target.table.name)
-  if (table === undefined) {
-    return target.kind === 'table' ? say('warning', describeMissing(target.table, tables)) : undefined
-  }
-  const names = table.columns.map(({ name }) => name)
-  const title = `${table.schema}.${table.name}`
+type Fault = Pick<Diagnostic, 'severity' | 'message'>
+
+const NONE: readonly Fault[] = []
+
+function checkTarget(target: ReferenceTarget, tables: readonly SourceTable[]): readonly Fault[] {
+  if (target.kind === 'cte') return checkCte(target.name, tables)
+  const { table } = target
+  const matching = tables.filter((each) => matchesTable(table, each))
   switch (target.kind) {
     case 'table':
-      return undefined
+      return matching.length > 0 ? NONE : [warning(describeMissing(table, tables))]
     case 'column':
-      if (names.includes(target.column)) return undefined
-      return say('error', `Column "${target.column}" is not in table ${title}${didYouMean(target.column, names)}`)
+      return checkColumn(target.column, table, matching)
     case 'id-of-star':
-      if (names.includes('id')) return undefined
-      return say(
-        'warning',
-        `Table ${title} has no column "id", by which clients tell rows apart: select a unique column AS id`,
-      )
-    case 'text-comparison': {
-      const type = table.columns.find(({ name }) => name === target.column)?.type
-      if (type === undefined || !isNumber(type)) return undefined
-      return say(
-        'warning',
-        `Column "${target.column}" of ${title} is a number and never equals ${target.with}, which is text`,
-      )
-    }
+      return matching
+        .filter(({ columns }) => !columns.some(({ name }) => name === 'id'))
+        .map((each) => {
+          const advice = 'by which clients tell rows apart: select a unique column AS id'
+          return warning(`Table ${titleOf(each)} has no column "id", ${advice}`)
+        })
+    case 'text-comparison':
+      return matching
+        .filter(({ columns }) => columns.some(({ name, type }) => name === target.column && isNumber(type)))
+        .map((each) => {
+          const advice = `compare CAST(${target.column} AS text)`
+          return warning(
+            `Column "${target.column}" of ${titleOf(each)} is a number and never equals ${target.with}, which is text: ${advice}`,
+          )
+        })
   }
 }
 
+/** Of the tables behind a wildcard one is enough that has it. */
+function checkColumn(column: string, table: TablePattern, matching: readonly SourceTable[]): readonly Fault[] {
+  const names = matching.map(({ columns }) => columns.map(({ name }) => name))
+  if (matching.length === 0 || names.some((each) => each.includes(column))) return NONE
+  const [only, second] = matching
+  const where =
+    only === undefined || second !== undefined ? `any table ${patternText(table)}` : `table ${titleOf(only)}`
+  return [{ severity: 'error', message: `Column "${column}" is not in ${where}${didYouMean(column, names.flat())}` }]
+}
+
+function checkCte(name: string, tables: readonly SourceTable[]): readonly Fault[] {
+  const hidden = tables.find((table) => table.name === name && table.schema === 'public')
+  if (hidden === undefined) return NONE
+  const advice = `write ${titleOf(hidden)} for the table, or give the other another name`
+  return [warning(`Queries that say "${name}" mean this common table expression, not the table: ${advice}`)]
+}
+
+function warning(message: string): Fault {
+  return { severity: 'warning', message }
+}
+
+function titleOf({ schema, name }: SourceTable): string {
+  return `${schema}.${name}`
+}
+
+function patternText({ schema, isSchemaWildcard, name, isWildcard }: TablePattern): string {
+  return `${isSchemaWildcard ? `"${schema}"` : schema}.${isWildcard ? `"${name}"` : name}`
+}
+
 function describeMissing(table: TablePattern, tables: readonly SourceTable[]): string {
+  if (table.isWildcard || table.isSchemaWildcard) {
+    return `No table is called like ${patternText(table)}: those that are made later are synced once they exist`
+  }
   const inSchema = tables.filter(({ schema }) => schema === table.schema).map(({ name }) => name)
-  return `Table ${table.schema}.${table.name} does not exist${didYouMean(table.name, inSchema)}: it is synced once it does`
+  return `Table ${patternText(table)} does not exist${didYouMean(table.name, inSchema)}: it is synced once it does`
 }
 
 const NUMBERS = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8'])

@@ -1,10 +1,10 @@
+import { mayShareTable } from '../match-table.ts'
 import {
   type Expression,
   partText,
   type PartText,
   type PlanBody,
   type PlanBucket,
-  type PlanColumn,
   type PlanEvaluator,
   type PlanLookup,
   type PlanRoute,
@@ -16,8 +16,15 @@ import {
 } from '../plan.ts'
 import type { LookupId } from '../types.ts'
 import type { ValueOptions } from '../values/column-form.ts'
-import { type DraftRoute, type DraftSource, type DraftValue, sortByText } from './route.ts'
-import type { TableSource } from './scope.ts'
+import {
+  type DraftRoute,
+  type DraftSource,
+  type DraftValue,
+  sortByText,
+  splitFilters,
+  type StepSource,
+} from './route.ts'
+import { planSource, planSteps, type StepPart } from './steps.ts'
 
 /** A stream, or a bucket definition, whose queries have been compiled. */
 export type DraftStream = {
@@ -42,23 +49,15 @@ export type DraftStreamRoute = {
 /** The evaluator and the way to it of one conjunction of a stream's query. */
 export function draftStreamRoute(
   route: DraftRoute,
-  query: { readonly number: number; readonly columns: readonly PlanColumn[]; readonly output: string },
+  query: Pick<PlanEvaluator, 'columns' | 'output'> & { readonly number: number },
 ): DraftStreamRoute {
-  const keys = sortByText(route.primary.keys)
-  const evaluator: PlanEvaluator = {
-    table: route.primary.source.table,
-    expansions: [],
-    filters: sortByText(route.primary.filters),
-    keys: keys.map(({ expression }) => expression),
-    columns: query.columns,
-    output: query.output,
-  }
+  const { inputs, ...source } = planSource(route.primary)
   return {
     query: query.number,
     filters: route.filters,
     steps: route.steps,
-    values: keys.map(({ values }) => values),
-    evaluators: [evaluator],
+    values: inputs,
+    evaluators: [{ ...source, columns: query.columns, output: query.output }],
     priority: null,
   }
 }
@@ -86,7 +85,6 @@ export function assemble(
 }
 
 type RoutePlan = Pick<PlanRoute, 'filters' | 'steps' | 'values' | 'priority'>
-type LookupDraft = { readonly id: LookupId; readonly outputs: readonly Expression[] }
 
 class Assembly {
   readonly #values: ValueOptions
@@ -134,45 +132,34 @@ class Assembly {
   }
 
   #planRoute(stream: DraftStream, route: DraftStreamRoute): RoutePlan {
-    const numbers = new Map<TableSource, { readonly step: number; readonly outputs: readonly Expression[] }>()
+    const numbers = new Map<StepSource, { readonly step: number; readonly part: StepPart }>()
     const toValue = (value: DraftValue): PlanValue => {
       if (value.kind === 'request') return value
       const found = numbers.get(value.source)
-      const text = JSON.stringify(value.expression)
-      const output = found?.outputs.findIndex((other) => JSON.stringify(other) === text) ?? -1
-      if (found === undefined || output === -1) throw new Error('Invariant: a step comes before those who use it')
+      const output = found?.part.outputIndex.get(JSON.stringify(value.expression))
+      if (found === undefined || output === undefined) {
+        throw new Error('Invariant: a step comes before those who use it')
+      }
       return { kind: 'output', step: found.step, output }
     }
-    const steps: PlanStep[] = []
-    for (const step of inCanonicalOrder(route.steps)) {
-      const keys = sortByText(step.keys)
-      const lookup = this.#addLookup(
-        stream,
-        step,
-        keys.map(({ expression }) => expression),
-      )
-      numbers.set(step.source, { step: steps.length, outputs: lookup.outputs })
-      steps.push({ kind: 'lookup', lookup: lookup.id, inputs: keys.map(({ values }) => oneOf(values.map(toValue))) })
-    }
+    const steps = planSteps(route.steps).map((part, step): PlanStep => {
+      numbers.set(part.draft.source, { step, part })
+      const inputs = part.inputs.map((values) => oneOf(values.map(toValue)))
+      if (part.body.kind === 'each') return { ...part.body, inputs }
+      return { kind: 'lookup', lookup: this.#addLookup(stream, part.body), inputs }
+    })
     const values = route.values.map((parts) => oneOf(parts.map(toValue)))
-    return { filters: route.filters, steps, values, priority: route.priority }
+    return { filters: splitFilters(route.filters), steps, values, priority: route.priority }
   }
 
-  #addLookup(stream: DraftStream, step: DraftSource, keys: readonly Expression[]): LookupDraft {
-    const { table } = step.source
-    const part = {
-      table,
-      expansions: [],
-      filters: sortByText(step.filters),
-      keys,
-      outputs: sortByText(step.outputs),
-      keepsNull: stream.kind === 'definition',
-    }
+  #addLookup(stream: DraftStream, body: StepPart['body'] & { kind: 'lookup' }): LookupId {
+    const { table, expansions, filters, keys, outputs } = body
+    const part = { table, expansions, filters, keys, outputs, keepsNull: stream.kind === 'definition' }
     const id = toLookupId(partText({ ...part, values: this.#values }))
     const known = this.#lookups.get(id) ?? { lookup: { id, ...part }, usedBy: new Set<string>() }
     this.#lookups.set(id, known)
     known.usedBy.add(stream.name)
-    return { id, outputs: part.outputs }
+    return id
   }
 
   #addEvaluator(evaluator: PlanEvaluator): number {
@@ -189,7 +176,8 @@ class Assembly {
     const canonical = JSON.stringify(this.#mayCollide(evaluators) ? parts : parts.toSorted())
     const known = this.#buckets.get(canonical)
     if (known !== undefined) return known.index
-    const hash = shortHash(JSON.stringify([name, this.#values, canonical]))
+    // The name is not part of what it does: a bucket that does the same in another config has the same hash.
+    const hash = shortHash(JSON.stringify([this.#values, canonical]))
     const index = this.#buckets.size
     if (this.buckets.some((other) => other.hash === hash)) throw new Error('Invariant: buckets differ in their hashes')
     this.#buckets.set(canonical, { index, bucket: { name, hash, evaluators } })
@@ -198,32 +186,14 @@ class Assembly {
 
   #mayCollide(indexes: readonly number[]): boolean {
     const all = this.evaluators
-    const places = indexes.map((index) => partText([all[index]?.table ?? {}, { output: all[index]?.output ?? '' }]))
-    return new Set(places).size < places.length
+    return indexes.some((index, place) => {
+      return indexes.slice(place + 1).some((other) => {
+        const [a, b] = [all[index], all[other]]
+        if (a === undefined || b === undefined || !mayShareTable(a.table, b.table)) return false
+        return a.output === b.output || a.output === null || b.output === null
+      })
+    })
   }
-}
-
-/**
- * Steps in an order that does not depend on how the query was written: by how many steps must come before, then by what
- * they do.
- */
-function inCanonicalOrder(steps: readonly DraftSource[]): readonly DraftSource[] {
-  const known = new Map<TableSource, { readonly step: DraftSource; readonly depth: number; readonly text: string }>()
-  for (const step of steps) {
-    const depths: number[] = []
-    const textOf = (value: DraftValue): string => {
-      if (value.kind === 'request') return JSON.stringify(value.expression)
-      const from = known.get(value.source)
-      depths.push((from?.depth ?? 0) + 1)
-      return JSON.stringify([from?.text, value.expression])
-    }
-    const inputs = sortByText(step.keys).map(({ expression, values }) => [expression, values.map(textOf).toSorted()])
-    const text = JSON.stringify([step.source.table, sortByText(step.filters), inputs, sortByText(step.outputs)])
-    known.set(step.source, { step, depth: Math.max(0, ...depths), text })
-  }
-  return [...known.values()]
-    .toSorted((a, b) => a.depth - b.depth || (a.text < b.text ? -1 : Number(a.text > b.text)))
-    .map(({ step }) => step)
 }
 
 function oneOf(values: readonly PlanValue[]): PlanValue {

@@ -1,6 +1,6 @@
 import { type Expression, partsOf, type RequestSource } from '../plan.ts'
 import type { DraftStreamRoute } from './assemble.ts'
-import type { DraftValue } from './route.ts'
+import type { DraftSource, DraftValue } from './route.ts'
 
 type Trust = 'safe' | 'unsafe' | 'neutral'
 
@@ -12,14 +12,23 @@ type Trust = 'safe' | 'unsafe' | 'neutral'
 export function isDangerous(route: DraftStreamRoute): boolean {
   const trust = trustOfAll(route.values.flat().map((value) => trustOfValue(route, value)))
   if (trust !== 'neutral') return trust === 'unsafe'
-  return trustOfAll(route.filters.map(trustOfExpression)) === 'unsafe'
+  const arrays = route.steps.filter(({ source }) => source.kind === 'each').map(trustOfArray)
+  return trustOfAll([...route.filters.map(trustOfExpression), ...arrays]) === 'unsafe'
 }
 
 function trustOfValue(route: DraftStreamRoute, value: DraftValue): Trust {
   if (value.kind === 'request') return trustOfExpression(value.expression)
   const step = route.steps.find(({ source }) => source === value.source)
   const inputs = step?.keys.flatMap((key) => key.values) ?? []
-  return trustOfAll(inputs.map((input) => trustOfValue(route, input)))
+  const trusts = inputs.map((input) => trustOfValue(route, input))
+  return trustOfAll(step?.source.kind === 'each' ? [...trusts, trustOfArray(step)] : trusts)
+}
+
+/** An array of the request is known by what it is taken from, and by what its elements are compared with. */
+function trustOfArray({ source, filters }: DraftSource): Trust {
+  const array = source.kind === 'each' ? [source.argument] : []
+  const sources = [...array, ...filters].flatMap(requestSources)
+  return sources.length === 0 || sources.includes('claims') ? 'safe' : 'unsafe'
 }
 
 function trustOfAll(parts: readonly Trust[]): Trust {

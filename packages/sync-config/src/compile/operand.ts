@@ -1,52 +1,48 @@
-import type { Span } from '../file/diagnostics.ts'
-import type { Comparison, Expression } from '../plan.ts'
-import type { SqlExpression } from '../sql/tree.ts'
-import type { QueryContext } from './query-context.ts'
-import { readRequestData } from './request-data.ts'
 import { didYouMean } from '../file/suggest.ts'
 import { CAST_TYPES, isScalarFunction, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
-import { findColumn, type Scope, type TableSource } from './scope.ts'
-
-/** What an expression depends on: the rows of one source, the request, a parameter of the bucket, or nothing. */
-export type Owner =
-  | TableSource
-  | { readonly kind: 'request' }
-  | { readonly kind: 'parameter'; readonly name: string }
-  | { readonly kind: 'nothing' }
-
-/** An expression with one owner. That of a bucket parameter has nothing to evaluate and is NULL. */
-export type Operand = Span & { readonly owner: Owner; readonly expression: Expression }
-
-export const NOTHING: Owner = { kind: 'nothing' }
-const REQUEST: Owner = { kind: 'request' }
+import { type Expression, partsOf } from '../plan.ts'
+import type { InRight, Name, SqlExpression } from '../sql/tree.ts'
+import { compare, joinLogic, negate } from './logic.ts'
+import type { QueryContext } from './query-context.ts'
+import { extractText, isRequestPrefix, readRequestCall } from './request-data.ts'
+import {
+  findColumn,
+  findSource,
+  NOTHING,
+  type Operand,
+  type Owner,
+  refuseQualifier,
+  REQUEST,
+  type Scope,
+} from './scope.ts'
 
 const FALSE: Expression = { kind: 'integer', digits: '0' }
 const TRUE: Expression = { kind: 'integer', digits: '1' }
+const NULL: Expression = { kind: 'null' }
 
+/** An expression of a query of edition 3, and the names it sees. */
 export type OperandScope = { readonly context: QueryContext; readonly scope: Scope | undefined }
 
-/** Checks an expression that must have one owner; undefined, and reported, when it has several or is not supported. */
+/** Checks an expression, which must have one owner; undefined, and reported, when it has several or makes no sense. */
 export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | undefined {
-  const operand = (owner: Owner, expression: Expression): Operand => ({
-    owner,
-    expression,
-    start: sql.start,
-    end: sql.end,
-  })
+  const constant = (expression: Expression): Operand => {
+    return { owner: NOTHING, expression, start: sql.start, end: sql.end }
+  }
   switch (sql.kind) {
     case 'null':
-      return operand(NOTHING, { kind: 'null' })
+      return constant(NULL)
     case 'boolean':
-      return operand(NOTHING, sql.value ? TRUE : FALSE)
+      return constant(sql.value ? TRUE : FALSE)
     case 'integer':
-      return operand(NOTHING, { kind: 'integer', digits: sql.digits })
+      return constant({ kind: 'integer', digits: sql.digits })
     case 'real':
-      return operand(NOTHING, { kind: 'real', value: sql.value })
+      return constant({ kind: 'real', value: sql.value })
     case 'text':
-      return operand(NOTHING, { kind: 'text', value: sql.value })
+      return constant({ kind: 'text', value: sql.value })
     case 'column':
+      return findColumn(at.context, at.scope, sql)
     case 'call':
-      return lowerReference(at, sql)
+      return lowerCall(at, sql)
     case 'unary':
       return lowerUnary(at, sql)
     case 'binary':
@@ -56,7 +52,7 @@ export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | un
     case 'between':
       return lowerBetween(at, sql)
     case 'in':
-      return lowerInList(at, sql)
+      return lowerIn(at, sql)
     case 'overlap':
       return at.context.refuse(sql, '&& can only stand by itself as a condition, below AND and OR')
     case 'cast':
@@ -66,53 +62,82 @@ export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | un
   }
 }
 
-/** A column, a bucket parameter, or data of the request. */
-function lowerReference(at: OperandScope, sql: SqlExpression & { kind: 'column' | 'call' }): Operand | undefined {
+type Call = SqlExpression & { kind: 'call' }
+
+function lowerCall(at: OperandScope, sql: Call): Operand | undefined {
   const { context } = at
-  const span = { start: sql.start, end: sql.end }
-  const request = readRequestData(context, sql)
-  if (request === 'refused') return undefined
-  if (request !== undefined) return { owner: REQUEST, expression: request, ...span }
-  if (sql.kind === 'call') return lowerCall(at, sql)
-  if (context.dialect === 'data-query' && sql.qualifier?.text === 'bucket') {
-    return { owner: { kind: 'parameter', name: sql.name.text }, expression: { kind: 'null' }, ...span }
+  const { qualifier } = sql
+  if (qualifier !== undefined) {
+    return isRequestPrefix(qualifier.text) ? lowerRequest(at, sql) : lowerTablePart(at, { ...sql, qualifier })
   }
-  const source = findColumn(context, at.scope, sql)
-  return source === undefined
-    ? undefined
-    : { owner: source, expression: { kind: 'column', name: sql.name.text }, ...span }
+  const name = sql.name.text
+  if (!isScalarFunction(name)) return refuseCall(context, sql)
+  const args = sql.args.map((arg) => lowerOperand(at, arg))
+  const { min, max } = SCALAR_FUNCTIONS[name]
+  if (args.length < min || args.length > max) {
+    const wanted = min === max ? String(min) : `${min} to ${max}`
+    return context.refuse(sql, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${args.length}`)
+  }
+  return combine(context, sql, args, (lowered) => ({ kind: 'call', name, args: lowered }))
+}
+
+function lowerRequest(at: OperandScope, sql: Call): Operand | undefined {
+  const { context } = at
+  const call = readRequestCall(context, sql)
+  if (call === undefined) return undefined
+  const span = { start: sql.start, end: sql.end }
+  if (call.kind === 'value') return { owner: REQUEST, expression: call.expression, ...span }
+  const object: Operand = { owner: REQUEST, expression: call.object, ...span }
+  return combine(context, sql, [object, lowerOperand(at, call.key)], ([whole = NULL, key = NULL]) => {
+    return extractText(context, whole, key)
+  })
+}
+
+const TABLE_PARTS = { schema: 'schema', table_name: 'name', table_suffix: 'suffix' } as const
+
+/** `t.schema()`, `t.table_name()`, `t.table_suffix()`: which of the tables behind a name a row is in. */
+function lowerTablePart(at: OperandScope, sql: Call & { readonly qualifier: Name }): Operand | undefined {
+  const { context, scope } = at
+  const { qualifier, start, end } = sql
+  const source = findSource(scope, qualifier.text)
+  if (source === undefined) return refuseQualifier(context, scope, qualifier)
+  const called = `${qualifier.text}.${sql.name.text}()`
+  const part = Object.entries(TABLE_PARTS).find(([name]) => name === sql.name.text)?.[1]
+  if (part === undefined) {
+    const names = Object.keys(TABLE_PARTS).map((name) => `${qualifier.text}.${name}()`)
+    return context.refuse(
+      sql,
+      `Unknown function ${called}${didYouMean(called, names) || `: expected ${names.join(', ')}`}`,
+    )
+  }
+  if (source.kind !== 'table') {
+    return context.refuse(sql, `${called} needs a table: "${qualifier.text}" is none, so call it inside, on its table`)
+  }
+  const [argument] = sql.args
+  if (argument !== undefined) return context.refuse(argument, `${called} takes no arguments`)
+  if (part === 'suffix' && !source.table.isWildcard) {
+    context.warn(sql, `${called} is always empty: the name of "${source.table.name}" has no wildcard`)
+  }
+  return { owner: source, expression: { kind: 'table', part }, start, end }
 }
 
 const AGGREGATES = new Set(['count', 'sum', 'avg', 'min', 'max', 'group_concat', 'string_agg', 'array_agg', 'json_agg'])
 
-/** A function of values: all of its arguments have one owner. */
-function lowerCall(at: OperandScope, sql: SqlExpression & { kind: 'call' }): Operand | undefined {
-  const { context } = at
+function refuseCall(context: QueryContext, sql: Call): undefined {
   const name = sql.name.text
-  if (sql.qualifier !== undefined || !isScalarFunction(name)) return refuseCall(context, sql)
-  const { min, max } = SCALAR_FUNCTIONS[name]
-  if (context.edition === 3 && (sql.args.length < min || sql.args.length > max)) {
-    const wanted = min === max ? String(min) : `${min} to ${max}`
-    return context.refuse(sql, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${sql.args.length}`)
-  }
-  const args = sql.args.map((arg) => lowerOperand(at, arg))
-  return combine(context, sql, args, (lowered) => ({ kind: 'call', name, args: lowered }))
-}
-
-function refuseCall(context: QueryContext, sql: SqlExpression & { kind: 'call' }): undefined {
-  const name = [sql.qualifier, sql.name].flatMap((part) => part?.text ?? []).join('.')
-  if (sql.qualifier === undefined && AGGREGATES.has(name)) {
-    return context.refuse(sql, `Aggregates like ${name}() do not exist in sync configs`)
+  if (AGGREGATES.has(name)) return context.refuse(sql, `Aggregates like ${name}() do not exist in sync configs`)
+  if (name === 'json_each') {
+    return context.refuse(sql, 'json_each() gives rows, not a value: write it after FROM, or value IN array')
   }
   return context.refuse(sql, `Unknown function ${name}()${didYouMean(name, Object.keys(SCALAR_FUNCTIONS))}`)
 }
 
 function lowerCast(at: OperandScope, sql: SqlExpression & { kind: 'cast' }): Operand | undefined {
+  const operand = lowerOperand(at, sql.operand)
   const type = CAST_TYPES.find((known) => known === sql.type.text)
   if (type === undefined) {
     return at.context.refuse(sql.type, `Cannot cast to "${sql.type.text}": expected ${CAST_TYPES.join(', ')}`)
   }
-  const operand = lowerOperand(at, sql.operand)
   return combine(at.context, sql, [operand], (args) => ({ kind: 'call', name: `cast_${type}`, args }))
 }
 
@@ -126,7 +151,7 @@ function lowerCase(at: OperandScope, sql: SqlExpression & { kind: 'case' }): Ope
       const when = rest.shift() ?? TRUE
       return { when: subject === undefined ? when : compare('=', subject, when), result: rest.shift() ?? TRUE }
     })
-    return { kind: 'case', branches, otherwise: rest.shift() ?? { kind: 'null' } }
+    return { kind: 'case', branches, otherwise: rest.shift() ?? NULL }
   })
 }
 
@@ -141,14 +166,14 @@ function lowerUnary(at: OperandScope, sql: SqlExpression & { kind: 'unary' }): O
 
 function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }): Operand | undefined {
   const { context } = at
-  if (sql.operator === '->' || sql.operator === '->>') {
-    const request = readRequestData(context, sql)
-    if (request === 'refused') return undefined
-    if (request !== undefined) return { owner: REQUEST, expression: request, start: sql.start, end: sql.end }
+  const { operator } = sql
+  const isExtraction = operator === '->' || operator === '->>'
+  if (isExtraction && sql.right.kind !== 'text' && sql.right.kind !== 'integer') {
+    const advice = 'for any other, write json_extract(json, path)'
+    return context.refuse(sql.right, `${operator} takes a name in single quotes, or a number: ${advice}`)
   }
   const operands = [lowerOperand(at, sql.left), lowerOperand(at, sql.right)]
   return combine(context, sql, operands, ([left = TRUE, right = TRUE]) => {
-    const { operator } = sql
     switch (operator) {
       case 'and':
       case 'or':
@@ -156,7 +181,7 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
       case '=':
         return compare('=', left, right)
       case '!=':
-        return context.edition < 3 ? compare('!=', left, right) : negate(compare('=', left, right))
+        return negate(compare('=', left, right))
       case '<':
       case '<=':
         return compare(operator, left, right)
@@ -164,6 +189,8 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
         return compare('<', right, left)
       case '>=':
         return compare('<=', right, left)
+      case '->>':
+        return extractText(context, left, right)
       default:
         return { kind: 'call', name: operator, args: [left, right] }
     }
@@ -173,14 +200,16 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
 function lowerIs(at: OperandScope, sql: SqlExpression & { kind: 'is' }): Operand | undefined {
   const operand = lowerOperand(at, sql.operand)
   return combine(at.context, sql, [operand], ([inner = TRUE]) => {
-    const tests = {
-      null: { kind: 'is-null', operand: inner },
-      true: compare('=', inner, TRUE),
-      false: compare('=', inner, FALSE),
-    } as const
-    const test = tests[sql.what]
+    const test = isTest(sql.what, inner)
     return sql.negated ? negate(test) : test
   })
+}
+
+/** Of NULL too it is known whether it IS something. */
+function isTest(what: 'null' | 'true' | 'false', operand: Expression): Expression {
+  if (what === 'null') return { kind: 'is-null', operand }
+  const equal = compare('=', operand, what === 'true' ? TRUE : FALSE)
+  return joinLogic('and', [negate({ kind: 'is-null', operand }), equal])
 }
 
 function lowerBetween(at: OperandScope, sql: SqlExpression & { kind: 'between' }): Operand | undefined {
@@ -191,28 +220,56 @@ function lowerBetween(at: OperandScope, sql: SqlExpression & { kind: 'between' }
   })
 }
 
-/** `x IN ARRAY[a, b]`: a plain condition on one row, or on the request. */
-function lowerInList(at: OperandScope, sql: SqlExpression & { kind: 'in' }): Operand | undefined {
+/** `x IN ARRAY[a, b]` and `x NOT IN array`: plain tests of one owner. `x IN array` is a condition, and no expression. */
+function lowerIn(at: OperandScope, sql: SqlExpression & { kind: 'in' }): Operand | undefined {
   const { context } = at
   const { right } = sql
-  switch (right.kind) {
-    case 'array': {
-      const operands = [sql.operand, ...right.items].map((part) => lowerOperand(at, part))
-      return combine(context, sql, operands, (args) => {
-        const test: Expression = { kind: 'call', name: 'in_list', args }
-        return sql.negated ? negate(test) : test
-      })
-    }
-    case 'values':
-      return context.refuse(sql, 'A list of values is written IN ARRAY[…], not IN (…)')
-    case 'subquery':
-      return context.refuse(sql, 'IN (SELECT …) can only stand by itself as a condition, below AND and OR')
-    case 'expression':
-      return context.refuse(
-        right.expression,
-        'IN with an array is not supported yet: expected IN (SELECT column FROM …)',
-      )
+  if (right.kind === 'array') {
+    const operands = [sql.operand, ...right.items].map((part) => lowerOperand(at, part))
+    return lowerTest(at, sql, operands, 'in_list')
   }
+  if (right.kind === 'subquery' || !sql.negated) {
+    const where = 'can only stand by itself as a condition, below AND and OR'
+    const advice = right.kind === 'subquery' ? '' : '; for a list of known values, write IN ARRAY[…]'
+    return context.refuse(sql, `IN ${right.kind === 'subquery' ? '(SELECT …)' : 'with an array'} ${where}${advice}`)
+  }
+  const array = arrayOf(context, right)
+  if (array === undefined) return undefined
+  warnOfLiteral(context, array)
+  return lowerTest(at, sql, [lowerOperand(at, sql.operand), lowerOperand(at, array)], 'in_json')
+}
+
+function lowerTest(
+  at: OperandScope,
+  sql: SqlExpression & { kind: 'in' },
+  operands: readonly (Operand | undefined)[],
+  name: 'in_list' | 'in_json',
+): Operand | undefined {
+  return combine(at.context, sql, operands, (args) => {
+    const test: Expression = { kind: 'call', name, args }
+    return sql.negated ? negate(test) : test
+  })
+}
+
+type ArrayRight = InRight & { readonly kind: 'values' | 'expression' }
+
+/** The expression whose value is the array; undefined, and reported, for a list of values. */
+export function arrayOf(context: QueryContext, right: ArrayRight): SqlExpression | undefined {
+  if (right.kind === 'expression') return right.expression
+  const [only, second] = right.items
+  // SQL reads one value in parentheses as that value.
+  if (only !== undefined && second === undefined) return only
+  const place = { start: only?.start ?? 0, end: right.items.at(-1)?.end ?? 0 }
+  const values = right.items.map((item) => context.textOf(item)).join(', ')
+  return context.refuse(place, `A list of values does not exist in sync configs: write IN ARRAY[${values}]`)
+}
+
+/** Right of IN stands an array as JSON text; people write the one value they mean. */
+export function warnOfLiteral(context: QueryContext, array: SqlExpression): void {
+  const isLiteral = array.kind === 'integer' || array.kind === 'real' || array.kind === 'boolean'
+  if (!isLiteral && !(array.kind === 'text' && !array.value.trimStart().startsWith('['))) return
+  const text = context.textOf(array)
+  context.warn(array, `Right of IN stands an array as JSON text, which ${text} is not: write IN ARRAY[${text}]`)
 }
 
 /** Makes one expression of several; they must have the same owner, or none. */
@@ -224,11 +281,7 @@ function combine(
 ): Operand | undefined {
   const known = operands.filter((operand) => operand !== undefined)
   if (known.length < operands.length) return undefined
-  const parameter = known.find(({ owner }) => owner.kind === 'parameter')
-  if (parameter !== undefined) {
-    return context.refuse(parameter, 'A bucket parameter can only be compared with =, as in column = bucket.name')
-  }
-  let owner = NOTHING
+  let owner: Owner = NOTHING
   for (const operand of known) {
     const common = commonOwner(owner, operand.owner)
     if (common === undefined) return context.refuse(sql, describeMix(owner, operand.owner))
@@ -237,43 +290,38 @@ function combine(
   return { owner, expression: build(known.map(({ expression }) => expression)), start: sql.start, end: sql.end }
 }
 
-/** The owner of both; undefined when they depend on different things. */
+/** The owner of an expression over both; undefined when no one place knows them both. */
 export function commonOwner(a: Owner, b: Owner): Owner | undefined {
   if (a === b || b.kind === 'nothing') return a
   if (a.kind === 'nothing') return b
-  return a.kind === 'request' && b.kind === 'request' ? a : undefined
+  // An array that does not come from a row is taken apart where the request is known.
+  if (a.kind === 'each' && b.kind === 'request') return a
+  if (b.kind === 'each' && a.kind === 'request') return b
+  // A constant array is known everywhere.
+  if (isConstantEach(a) && b.kind === 'table') return b
+  if (isConstantEach(b) && a.kind === 'table') return a
+  return undefined
+}
+
+export function isConstantEach(owner: Owner): boolean {
+  return owner.kind === 'each' && owner.of.kind === 'nothing'
 }
 
 function describeMix(a: Owner, b: Owner): string {
-  const advice = 'they may only meet in column = value, joined with AND'
-  if (a.kind === 'table' && b.kind === 'table')
-    return `Columns of two tables cannot be mixed in one expression: ${advice}`
+  const kinds = [a.kind, b.kind]
+  const advice = 'they can only meet in one = other, each by itself, joined with AND and OR'
+  if (a.kind === 'table' && b.kind === 'table') {
+    return `Columns of two tables ("${a.name}" and "${b.name}") cannot be mixed in one expression: ${advice}`
+  }
+  if (!kinds.includes('table')) return `Elements of two arrays cannot be mixed in one expression: ${advice}`
   return `Columns and values of the request cannot be mixed in one expression: ${advice}`
 }
 
-export function compare(operator: Comparison, left: Expression, right: Expression): Expression {
-  const isSwapped = (operator === '=' || operator === '!=') && JSON.stringify(left) > JSON.stringify(right)
-  return isSwapped
-    ? { kind: 'compare', operator, left: right, right: left }
-    : { kind: 'compare', operator, left, right }
+export function readsRequest(expression: Expression): boolean {
+  return expression.kind === 'request' || partsOf(expression).some(readsRequest)
 }
 
-export function negate(operand: Expression): Expression {
-  return operand.kind === 'not' && isTest(operand.operand) ? operand.operand : { kind: 'not', operand }
-}
-
-/** Conditions as a set: flattened, without repeats, in one order, so that what was written first does not matter. */
-export function joinLogic(kind: 'and' | 'or', operands: readonly Expression[]): Expression {
-  const flat = operands.flatMap((operand) => (operand.kind === kind ? operand.operands : [operand]))
-  const byText = new Map(flat.map((operand) => [JSON.stringify(operand), operand]))
-  const sorted = [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, operand]) => operand)
-  const [only] = sorted
-  return sorted.length === 1 && only !== undefined && isTest(only) ? only : { kind, operands: sorted }
-}
-
-/** Is the value of the expression 1 or 0 already? Then wrapping it in a test of its truth changes nothing. */
-function isTest(expression: Expression): boolean {
-  return (
-    expression.kind === 'not' || expression.kind === 'and' || expression.kind === 'or' || expression.kind === 'is-null'
-  )
+/** Numbers of the arrays whose elements an expression reads. */
+export function elementsIn(expression: Expression): readonly number[] {
+  return expression.kind === 'element' ? [expression.expansion] : partsOf(expression).flatMap(elementsIn)
 }

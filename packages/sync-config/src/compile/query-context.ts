@@ -3,30 +3,30 @@ import type { Problems, Span } from '../file/diagnostics.ts'
 import type { ScalarText } from '../file/scalar-text.ts'
 import type { PlanReference, ReferenceTarget } from '../plan.ts'
 
-/** What a query may ask for: the three kinds have different functions. */
-export type Dialect = 'stream' | 'parameter-query' | 'data-query'
-
 /** One query being compiled: its rules, and where to tell what is found. */
 export type QueryContext = {
-  readonly dialect: Dialect
   readonly edition: Edition
   readonly fixedJsonExtract: boolean
   /** Returns undefined, so that a refusal can be the result. */
   readonly refuse: (span: Span, message: string) => undefined
   readonly warn: (span: Span, message: string) => void
   readonly refer: (span: Span, target: ReferenceTarget) => void
+  /** As it was written. */
+  readonly textOf: (span: Span) => string
 }
 
-type ContextParts = Pick<QueryContext, 'dialect' | 'edition' | 'fixedJsonExtract'> & {
+/** A place, with the query it is in: what a query takes from elsewhere has places there. */
+export type Site = Span & { readonly context: QueryContext }
+
+type ContextParts = Pick<QueryContext, 'edition' | 'fixedJsonExtract'> & {
   readonly query: ScalarText
   readonly problems: Problems
   readonly references: PlanReference[]
 }
 
 export function makeQueryContext(parts: ContextParts): QueryContext {
-  const { query, problems, references, dialect, edition, fixedJsonExtract } = parts
+  const { query, problems, references, edition, fixedJsonExtract } = parts
   return {
-    dialect,
     edition,
     fixedJsonExtract,
     refuse: (span, message) => {
@@ -37,5 +37,6 @@ export function makeQueryContext(parts: ContextParts): QueryContext {
     refer: (span, target) => {
       references.push({ target, place: problems.placeOf(query.offsetAt(span.start)) })
     },
+    textOf: (span) => query.text.slice(span.start, span.end),
   }
 }

@@ -1,142 +1,82 @@
 import { didYouMean } from '../file/suggest.ts'
-import type { Expression, RequestSource, RequestStyle } from '../plan.ts'
+import type { Expression, RequestSource } from '../plan.ts'
 import type { SqlExpression } from '../sql/tree.ts'
 import type { QueryContext } from './query-context.ts'
 
-/**
- * Data of the request that an expression names: `auth.user_id()`, `subscription.parameter('x')`,
- * `request.jwt() ->> 'x'`, `token_parameters.x`. Undefined when it names none; `refused` when it does so wrongly.
- */
-export function readRequestData(context: QueryContext, sql: SqlExpression): Expression | undefined | 'refused' {
-  if (sql.kind === 'binary') return readExtraction(context, sql)
-  if (sql.kind !== 'column' && sql.kind !== 'call') return undefined
-  const prefix = sql.qualifier?.text
-  if (prefix === undefined) return undefined
-  if (sql.kind === 'column') return readOlderTable(context, sql, prefix)
-  if (!Object.hasOwn(PREFIXES, prefix)) return undefined
-  return readCall(context, sql, prefix)
-}
+/** What a call like `auth.parameter(…)` asks for. */
+export type RequestCall =
+  | { readonly kind: 'value'; readonly expression: Expression }
+  /** The member of the object that the one argument names. */
+  | { readonly kind: 'member'; readonly object: Expression; readonly key: SqlExpression }
 
-/** Functions of each prefix, and the kind of query that has them. */
+/** Functions of each prefix. */
 const PREFIXES: {
   readonly [prefix: string]: { readonly source: RequestSource; readonly functions: readonly string[] }
 } = {
   auth: { source: 'claims', functions: ['user_id', 'parameter', 'parameters'] },
   connection: { source: 'connection', functions: ['parameter', 'parameters'] },
   subscription: { source: 'subscription', functions: ['parameter', 'parameters'] },
-  request: { source: 'claims', functions: ['user_id', 'jwt', 'parameter', 'parameters'] },
 }
 
-function readCall(
-  context: QueryContext,
-  sql: SqlExpression & { kind: 'call' },
-  prefix: string,
-): Expression | 'refused' {
-  const name = `${prefix}.${sql.name.text}`
-  if (context.dialect === 'data-query') {
-    return refused(context, sql, `${name}() cannot be used in a data query: make it a parameter and use bucket.name`)
+/** Undefined, and reported, when there is no such function of the request, or it is called wrongly. */
+export function readRequestCall(context: QueryContext, sql: SqlExpression & { kind: 'call' }): RequestCall | undefined {
+  const prefix = sql.qualifier?.text ?? ''
+  const name = `${prefix}.${sql.name.text}()`
+  const known = Object.hasOwn(PREFIXES, prefix) ? PREFIXES[prefix] : undefined
+  if (known === undefined) {
+    return context.refuse(sql, `${name} does not exist in streams: use auth.user_id() and auth.parameter('name')`)
   }
-  const isOlder = prefix === 'request'
-  if (isOlder !== (context.dialect === 'parameter-query')) {
-    const instead = isOlder ? 'auth.user_id() and auth.parameter(…)' : 'request.user_id() and request.jwt()'
-    const where = isOlder ? 'streams' : 'bucket definitions'
-    return refused(context, sql, `${name}() does not exist in ${where}: use ${instead}`)
+  if (!known.functions.includes(sql.name.text)) {
+    const names = known.functions.map((each) => `${prefix}.${each}()`)
+    return context.refuse(sql, `Unknown function ${name}${didYouMean(name, names) || `: expected ${names.join(', ')}`}`)
   }
-  const { source, functions } = PREFIXES[prefix] ?? { source: 'claims', functions: [] }
-  if (!functions.includes(sql.name.text)) {
-    const names = functions.map((known) => `${prefix}.${known}()`)
-    const hint = didYouMean(`${name}()`, names) || `: expected ${names.join(', ')}`
-    return refused(context, sql, `Unknown function ${name}()${hint}`)
+  const object: Expression = { kind: 'request', source: known.source, path: [], style: styleOf(context) }
+  if (sql.name.text === 'parameter') {
+    const [key, second] = sql.args
+    if (key !== undefined && second === undefined) return { kind: 'member', object, key }
+    return context.refuse(second ?? sql, `${name} takes the name of one parameter, as in ${prefix}.parameter('name')`)
   }
-  if (sql.name.text === 'parameter')
-    return readMember(context, sql, { source: isOlder ? 'connection' : source, isOlder })
-  if (sql.args.length > 0) return refused(context, sql, `${name}() takes no arguments`)
-  if (sql.name.text === 'user_id') return member('claims', ['sub'], 'extract')
-  return member(sql.name.text === 'parameters' && isOlder ? 'connection' : source, [], 'extract')
+  const [argument] = sql.args
+  if (argument !== undefined) return context.refuse(argument, `${name} takes no arguments`)
+  if (sql.name.text === 'parameters') return { kind: 'value', expression: object }
+  return { kind: 'value', expression: { ...object, path: ['sub'] } }
 }
 
-function readMember(
-  context: QueryContext,
-  sql: SqlExpression & { kind: 'call' },
-  from: { readonly source: RequestSource; readonly isOlder: boolean },
-): Expression | 'refused' {
-  const [key, second] = sql.args
-  if (key?.kind !== 'text' || second !== undefined) {
-    return refused(context, sql, `${sql.qualifier?.text}.parameter() takes the name of one parameter, in single quotes`)
-  }
-  if (from.isOlder) return member(from.source, [key.value], 'flat')
-  return member(from.source, pathOf(key.value, context.fixedJsonExtract), extractStyle(context))
+/** Does the qualifier of a call stand for data of the request, here or in other sync configs? */
+export function isRequestPrefix(qualifier: string): boolean {
+  return qualifier === 'request' || Object.hasOwn(PREFIXES, qualifier)
 }
 
-/** `token_parameters.x` and `user_parameters.x`, from before there were functions. */
-function readOlderTable(
-  context: QueryContext,
-  sql: SqlExpression & { kind: 'column' },
-  prefix: string,
-): Expression | undefined | 'refused' {
-  if (prefix !== 'token_parameters' && prefix !== 'user_parameters') return undefined
-  if (context.dialect === 'stream') return undefined
-  if (context.dialect === 'data-query') {
-    return refused(context, sql, `${prefix} cannot be used in a data query: make it a parameter and use bucket.name`)
-  }
-  if (prefix === 'user_parameters') return member('connection', [sql.name.text], 'flat')
-  return sql.name.text === 'user_id'
-    ? member('claims', ['sub'], 'flat')
-    : member('claims', ['parameters', sql.name.text], 'flat')
+/**
+ * `object ->> key`. Where the object is one of the request, or reached inside one by `->`, it becomes a path into it, so
+ * that `auth.parameter('a')` and `auth.parameters() ->> 'a'` are the same.
+ */
+export function extractText(context: QueryContext, object: Expression, key: Expression): Expression {
+  const within = pathTo(context, object)
+  const rest = pathOf(context, key)
+  if (within === undefined || rest === undefined) return { kind: 'call', name: '->>', args: [object, key] }
+  return { ...within, path: [...within.path, ...rest] }
 }
 
-/** `… ->> 'x'` at the end of a chain of `->` that starts at the whole claims or parameters. */
-function readExtraction(
-  context: QueryContext,
-  sql: SqlExpression & { kind: 'binary' },
-): Expression | undefined | 'refused' {
-  if (sql.operator !== '->' && sql.operator !== '->>') return undefined
-  const object = readObject(context, sql.left)
-  if (object === undefined || object === 'refused') return object
-  const key = keyOf(sql.right)
-  if (key === undefined)
-    return refused(context, sql.right, `${sql.operator} takes a name in single quotes, or a number`)
-  if (sql.operator === '->') return refused(context, sql, '-> gives JSON text, which cannot be compared yet: write ->>')
-  const path = [...object.path, ...pathOf(key, context.fixedJsonExtract)]
-  return member(object.source, path, extractStyle(context))
-}
-
-type RequestObject = { readonly source: RequestSource; readonly path: readonly string[] }
-
-function readObject(context: QueryContext, sql: SqlExpression): RequestObject | undefined | 'refused' {
-  if (sql.kind === 'binary' && sql.operator === '->') {
-    const object = readObject(context, sql.left)
-    const key = keyOf(sql.right)
-    if (object === undefined || object === 'refused' || key === undefined) return object
-    return { source: object.source, path: [...object.path, ...pathOf(key, context.fixedJsonExtract)] }
-  }
-  const data = readRequestData(context, sql)
-  if (data === undefined || data === 'refused' || data.kind !== 'request') return data === 'refused' ? data : undefined
-  if (data.path.length > 0)
-    return refused(context, sql, "Reading inside one parameter is not supported yet: write parameter('$.a.b')")
-  return { source: data.source, path: [] }
-}
-
-function keyOf(sql: SqlExpression): string | undefined {
-  if (sql.kind === 'text') return sql.value
-  return sql.kind === 'integer' ? sql.digits : undefined
+/** `parameters() -> 'a' -> 'b'` as the path that a further `->>` goes on from. */
+function pathTo(context: QueryContext, object: Expression): (Expression & { kind: 'request' }) | undefined {
+  // A member is a text that may happen to hold JSON; only the whole object is JSON from the start.
+  if (object.kind === 'request') return object.path.length === 0 ? object : undefined
+  if (object.kind !== 'call' || object.name !== '->') return undefined
+  const [outer, key] = object.args
+  const within = outer === undefined ? undefined : pathTo(context, outer)
+  const rest = key === undefined ? undefined : pathOf(context, key)
+  return within === undefined || rest === undefined ? undefined : { ...within, path: [...within.path, ...rest] }
 }
 
 /** `$.a.b` walks members; any other key is one name, which older configs split at dots. */
-function pathOf(key: string, fixedJsonExtract: boolean): readonly string[] {
-  if (key.startsWith('$')) return key.split('.').slice(1)
-  return fixedJsonExtract ? [key] : key.split('.')
+function pathOf({ fixedJsonExtract }: QueryContext, key: Expression): readonly string[] | undefined {
+  if (key.kind === 'integer') return [key.digits]
+  if (key.kind !== 'text') return undefined
+  if (key.value.startsWith('$')) return key.value.split('.').slice(1)
+  return fixedJsonExtract ? [key.value] : key.value.split('.')
 }
 
-function extractStyle(context: QueryContext): RequestStyle {
-  return context.fixedJsonExtract ? 'extract' : 'extract-null-text'
-}
-
-function member(source: RequestSource, path: readonly string[], style: RequestStyle): Expression {
-  return { kind: 'request', source, path, style }
-}
-
-function refused(context: QueryContext, sql: SqlExpression, message: string): 'refused' {
-  context.refuse(sql, message)
-  return 'refused'
+function styleOf({ fixedJsonExtract }: QueryContext): 'extract' | 'extract-null-text' {
+  return fixedJsonExtract ? 'extract' : 'extract-null-text'
 }

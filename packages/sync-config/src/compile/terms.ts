@@ -1,0 +1,100 @@
+import type { Expression } from '../plan.ts'
+import { joinLogic, negate } from './logic.ts'
+import { elementsIn } from './operand.ts'
+import type { Site } from './query-context.ts'
+import type { Operand, Owner } from './scope.ts'
+
+/** The smallest part of a condition: a test of one owner, or an equality where two owners meet. */
+export type Term =
+  | (Site & { readonly kind: 'expression'; readonly owner: Owner; readonly expression: Expression })
+  | (Site & { readonly kind: 'equal'; readonly left: Operand; readonly right: Operand })
+
+/** A condition without NOT: it has been pushed down into the terms. */
+export type Condition =
+  | { readonly kind: 'term'; readonly term: Term }
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly Condition[] }
+
+/** All terms must hold. */
+export type Conjunction = readonly Term[]
+
+/** Alternatives that one condition may multiply out to. */
+export const CONJUNCTIONS_MAX = 100
+
+export function testOf(
+  { context, start, end }: Site,
+  owner: Owner,
+  expression: Expression,
+  negated: boolean,
+): Condition {
+  const tested = negated ? negate(expression) : expression
+  return { kind: 'term', term: { kind: 'expression', owner, expression: tested, context, start, end } }
+}
+
+export function equalityOf({ context, start, end }: Site, left: Operand, right: Operand): Condition {
+  return { kind: 'term', term: { kind: 'equal', left, right, context, start, end } }
+}
+
+export function joinConditions(kind: 'and' | 'or', conditions: readonly Condition[]): Condition {
+  const flat = conditions.flatMap((part) => (part.kind === kind ? part.parts : [part]))
+  const parts = mergeTests(kind, kind === 'and' ? flat.filter((part) => !isTrue(part)) : flat)
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : { kind, parts }
+}
+
+/** `ON true` says nothing. */
+function isTrue(condition: Condition): boolean {
+  if (condition.kind !== 'term' || condition.term.kind !== 'expression') return false
+  const { expression } = condition.term
+  return expression.kind === 'integer' && expression.digits !== '0'
+}
+
+/** Tests of one owner become one test, so that `a OR b` on one row is a filter and not two buckets. */
+function mergeTests(kind: 'and' | 'or', parts: readonly Condition[]): readonly Condition[] {
+  const merged: Condition[] = []
+  for (const part of parts) {
+    const index = merged.findIndex((other) => mergeOf(kind, other, part) !== undefined)
+    const other = merged[index]
+    const both = other === undefined ? undefined : mergeOf(kind, other, part)
+    if (both === undefined) merged.push(part)
+    else merged[index] = both
+  }
+  return merged
+}
+
+function mergeOf(kind: 'and' | 'or', a: Condition, b: Condition): Condition | undefined {
+  if (a.kind !== 'term' || b.kind !== 'term') return undefined
+  const [first, second] = [a.term, b.term]
+  if (first.kind !== 'expression' || second.kind !== 'expression') return undefined
+  const owner = sameOwner(first.owner, second.owner)
+  // An alternative that reads no element must not depend on there being one.
+  const mayMerge = kind === 'and' || elementsText(first.expression) === elementsText(second.expression)
+  if (owner === undefined || !mayMerge) return undefined
+  const end = first.context === second.context ? second.end : first.end
+  const expression = joinLogic(kind, [first.expression, second.expression])
+  return { kind: 'term', term: { ...first, owner, expression, end } }
+}
+
+function sameOwner(a: Owner, b: Owner): Owner | undefined {
+  if (a === b || b.kind === 'nothing') return a
+  return a.kind === 'nothing' ? b : undefined
+}
+
+function elementsText(expression: Expression): string {
+  return [...new Set(elementsIn(expression))].toSorted((a, b) => a - b).join()
+}
+
+/** The condition as alternatives; undefined when there are more than `CONJUNCTIONS_MAX`. */
+export function multiplyOut(condition: Condition): readonly Conjunction[] | undefined {
+  if (condition.kind === 'term') return [[condition.term]]
+  let product: readonly Conjunction[] = condition.kind === 'and' ? [[]] : []
+  for (const part of condition.parts) {
+    const alternatives = multiplyOut(part)
+    if (alternatives === undefined) return undefined
+    product =
+      condition.kind === 'or'
+        ? [...product, ...alternatives]
+        : product.flatMap((terms) => alternatives.map((more) => [...terms, ...more]))
+    if (product.length > CONJUNCTIONS_MAX) return undefined
+  }
+  return product
+}
