@@ -1,25 +1,29 @@
 import type { DefinitionEntry } from '../file/config-file.ts'
-import type { Problems } from '../file/diagnostics.ts'
 import { PRIORITY_DEFAULT } from '../file/format.ts'
 import { didYouMean } from '../file/suggest.ts'
-import type { Expression, PlanEvaluator } from '../plan.ts'
-import type { DraftStream, DraftStreamRoute } from './assemble.ts'
-import { readColumns } from './columns.ts'
-import { type Conjunction, lowerWhere, type Term } from './condition.ts'
-import { compare } from './operand.ts'
-import { compileParameterQuery, type ParameterRoute } from './parameter-query.ts'
+import type { PlanEvaluator } from '../plan.ts'
+import type { ValueOptions } from '../values/column-form.ts'
+import type { DraftStream } from './assemble.ts'
+import { type Alternative, compileWhere, type Match } from './older-clause.ts'
+import { readOlderColumns } from './older-columns.ts'
+import { draftOlderRoute } from './older-draft.ts'
+import { expandKeys } from './older-route.ts'
+import { readOnlyTable } from './older-scope.ts'
+import { compileParameterQuery, type ParameterQuery } from './parameter-query.ts'
 import { sortByText } from './route.ts'
-import { readTable } from './scope.ts'
+import { outputName } from './scope.ts'
 import type { ParsedQuery } from './stream.ts'
 
 export type DefinitionQueries = {
-  readonly problems: Problems
+  readonly options: ValueOptions
   /** Undefined where the definition has none: one bucket for everybody. */
   readonly parameters: readonly ParsedQuery[] | undefined
   readonly data: readonly ParsedQuery[]
 }
 
-const GLOBAL: readonly ParameterRoute[] = [{ filters: [], steps: [], values: new Map(), priority: null }]
+const GLOBAL: readonly ParameterQuery[] = [
+  { names: [], routes: [{ filters: [], steps: [], values: new Map(), priority: null }] },
+]
 
 /**
  * Compiles a bucket definition of editions 1 and 2 into what streams are made of: its data queries become evaluators
@@ -28,117 +32,104 @@ const GLOBAL: readonly ParameterRoute[] = [{ filters: [], steps: [], values: new
 export function compileDefinition(entry: DefinitionEntry, queries: DefinitionQueries): DraftStream {
   const priority = entry.priority ?? PRIORITY_DEFAULT
   const nothing: DraftStream = { name: entry.name, kind: 'definition', isDefault: true, priority, routes: [] }
-  const routes = queries.parameters === undefined ? GLOBAL : compileParameters(entry, queries.parameters)
-  const [first] = routes ?? []
-  // Without sound parameters nothing sensible can be said of the data queries.
-  if (routes === undefined || (first === undefined && queries.data.length > 0)) return nothing
-  const names = [...(first?.values.keys() ?? [])].toSorted()
-  const evaluators = queries.data.flatMap((query) => compileData(query, names))
-  if (evaluators.length === 0) return nothing
-  return { ...nothing, routes: routes.map((route, query) => ({ query, ...toStreamRoute(route, names, evaluators) })) }
+  const parameters =
+    queries.parameters === undefined ? GLOBAL : compileParameters(entry, queries.parameters, queries.options)
+  const names = parameters === undefined ? undefined : (parameters[0]?.names.toSorted() ?? [])
+  const evaluators = queries.data.flatMap((query) => compileData(query, names, queries.options))
+  if (names === undefined || evaluators.length === 0) return nothing
+  const routes = (parameters ?? []).flatMap((query, number) =>
+    query.routes.map(({ values, ...route }) =>
+      draftOlderRoute({
+        ...route,
+        query: number,
+        evaluators,
+        values: names.map((name) => [values.get(name) ?? { kind: 'request', expression: { kind: 'null' } }]),
+      }),
+    ),
+  )
+  return { ...nothing, routes }
 }
 
-function toStreamRoute(
-  route: ParameterRoute,
-  names: readonly string[],
-  evaluators: readonly PlanEvaluator[],
-): Omit<DraftStreamRoute, 'query'> {
-  const values = names.map((name) => [...(route.values.get(name) ?? [])])
-  return { filters: route.filters, steps: route.steps, values, evaluators, priority: route.priority }
-}
-
-/** All parameter queries of a definition give the same names. */
+/** All parameter queries of a definition give the same names. Undefined, and reported, where they are not sound. */
 function compileParameters(
   entry: DefinitionEntry,
   queries: readonly ParsedQuery[],
-): readonly ParameterRoute[] | undefined {
-  const compiled = queries.map((query) => ({ query, routes: compileParameterQuery(entry, query) }))
-  if (queries.length < (entry.parameters?.length ?? 0)) return undefined
-  let isSound = true
-  const [expected] = compiled[0]?.routes ?? []
-  for (const { query, routes } of compiled) {
-    const [route] = routes ?? []
-    isSound &&= route !== undefined
-    if (route === undefined || expected === undefined || namesText(route) === namesText(expected)) continue
+  options: ValueOptions,
+): readonly ParameterQuery[] | undefined {
+  const compiled = queries.map((query) => ({ query, result: compileParameterQuery(entry, query, options) }))
+  const known = compiled.flatMap(({ result }) => result ?? [])
+  // Queries that could not be read are missing from the list.
+  let isSound = known.length === (entry.parameters?.length ?? 0)
+  const expected = namesText(known[0])
+  for (const { query, result } of compiled) {
+    if (result === undefined || namesText(result) === expected) continue
     isSound = false
-    const wanted = namesText(expected) || 'none'
     query.context.refuse(
       query.select,
-      `The parameter queries of "${entry.name}" must give the same parameters: expected ${wanted}, got ${namesText(route) || 'none'}`,
+      `The parameter queries of "${entry.name}" must give the same parameters: expected ${expected}, got ${namesText(result)}`,
     )
   }
-  return isSound ? compiled.flatMap(({ routes }) => routes ?? []) : undefined
+  return isSound ? known : undefined
 }
 
-function namesText(route: ParameterRoute): string {
-  return [...route.values.keys()].toSorted().join(', ')
+function namesText(query: ParameterQuery | undefined): string {
+  return query?.names.toSorted().join(', ') || 'none'
 }
 
-function compileData({ context, select }: ParsedQuery, names: readonly string[]): readonly PlanEvaluator[] {
+/**
+ * The evaluators of a data query, one for each alternative of its condition. `names` are the bucket's parameters;
+ * undefined where they are not known.
+ */
+function compileData(
+  { context, select }: ParsedQuery,
+  names: readonly string[] | undefined,
+  options: ValueOptions,
+): readonly PlanEvaluator[] {
   if (select.distinct !== undefined) context.refuse(select.distinct, 'DISTINCT does not exist in bucket definitions')
-  if (select.from.length === 0) context.refuse(select, 'A data query needs FROM and a table')
-  const source = readTable(context, select.from)
-  if (source === undefined) return []
-  const columns = readColumns(context, select, source)
-  const conjunctions = lowerWhere({ context, scope: { source, outer: undefined } }, select.where)
-  if (columns === undefined || conjunctions === undefined) return []
-  return conjunctions.flatMap((terms) => {
-    const found = readKeys({ context, select }, names, terms)
-    if (found === undefined) return []
-    return {
-      table: source.table,
-      expansions: [],
-      filters: found.filters,
-      keys: found.keys,
-      columns,
-      output: source.name,
-    }
+  const rows = readOnlyTable(context, 'data-query', select)
+  if (rows === undefined) return []
+  const scope = { context, place: 'data-query' as const, options, rows }
+  const columns = readOlderColumns(scope, select)
+  const match = compileWhere(scope, select.where)
+  if (match === undefined || names === undefined || !checkParameters({ context, select }, match, names)) return []
+  if (columns === undefined) return []
+  return match.alternatives.map((alternative) => {
+    const { table } = rows
+    const filters = sortByText(alternative.filters)
+    return { table, filters, ...expandKeys(keysInOrder(match, alternative, names)), columns, output: outputName(rows) }
   })
 }
 
-type Keys = Pick<PlanEvaluator, 'filters' | 'keys'>
-
-/** Every parameter of the bucket must be compared with a column; two columns for one parameter must be equal. */
-function readKeys({ context, select }: ParsedQuery, names: readonly string[], terms: Conjunction): Keys | undefined {
-  const filters: Expression[] = []
-  const keys = new Map<string, Expression>()
-  let isSound = true
-  for (const term of terms) {
-    if (term.kind === 'expression') {
-      filters.push(term.expression)
-      continue
-    }
-    const { name, expression } = readKey(term)
-    if (!names.includes(name)) {
-      isSound = false
-      const hint =
-        didYouMean(name, names) ||
-        (names.length > 0 ? `: expected bucket.${names.join(' or bucket.')}` : ': there are none')
-      context.refuse(term, `Unknown bucket parameter "${name}"${hint}`)
-      continue
-    }
-    const known = keys.get(name)
-    if (known === undefined) keys.set(name, expression)
-    else filters.push(compare('=', known, expression))
-  }
-  const missing = names.filter((name) => !keys.has(name))
-  if (missing.length > 0 && isSound) {
-    const list = missing.map((name) => `bucket.${name}`).join(' and ')
-    const everywhere = select.where === undefined ? '' : ', on every side of an OR'
-    context.refuse(
-      select.where ?? select,
-      `A data query must compare every bucket parameter with a column: ${list} is missing${everywhere}`,
-    )
-  }
-  if (!isSound || missing.length > 0) return undefined
-  return { filters: sortByText(filters), keys: names.map((name) => keys.get(name) ?? { kind: 'null' }) }
+function keysInOrder(
+  match: Match,
+  alternative: Alternative,
+  names: readonly string[],
+): Parameters<typeof expandKeys>[0] {
+  return names.map((name) => {
+    const [text] = [...match.inputs].find(([, input]) => input.kind === 'parameter' && input.name === name) ?? []
+    const key = text === undefined ? undefined : alternative.keys.get(text)
+    if (key === undefined) throw new Error('Invariant: every parameter has a key in every alternative')
+    return key
+  })
 }
 
-function readKey({ left, right }: Term & { kind: 'equal' }): {
-  readonly name: string
-  readonly expression: Expression
-} {
-  if (left.owner.kind === 'parameter') return { name: left.owner.name, expression: right.expression }
-  if (right.owner.kind === 'parameter') return { name: right.owner.name, expression: left.expression }
-  throw new Error('Invariant: in a data query only a bucket parameter meets a column')
+/** A data query says of every parameter of the bucket, and of no others, what it must be. */
+function checkParameters({ context, select }: ParsedQuery, match: Match, names: readonly string[]): boolean {
+  const used = [...match.inputs.values()].flatMap((input) => (input.kind === 'parameter' ? input : []))
+  const unknown = used.filter(({ name }) => !names.includes(name))
+  for (const { name, start, end } of unknown) {
+    const known = names.map((each) => `bucket.${each}`).join(' or ')
+    const hint = didYouMean(name, names) || (names.length > 0 ? `: expected ${known}` : ': there are none')
+    context.refuse({ start, end }, `Unknown bucket parameter "${name}"${hint}`)
+  }
+  const missing = names.filter((name) => !used.some((input) => input.name === name))
+  // A slip in a name makes it both unknown and missing: one message is enough.
+  if (missing.length > 0 && unknown.length === 0) {
+    const list = missing.map((name) => `bucket.${name}`).join(' and ')
+    context.refuse(
+      select.where ?? select,
+      `A data query must compare every bucket parameter with a column: ${list} is missing`,
+    )
+  }
+  return unknown.length === 0 && missing.length === 0
 }
