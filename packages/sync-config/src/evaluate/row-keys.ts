@@ -13,11 +13,7 @@ export type ReadKey = ReadRow<string | undefined>
  * All keys joined by commas; undefined when one of them cannot be a key. `ofNull` stands for NULL: undefined where it
  * cannot be a key either.
  */
-export function compileKeys(
-  expressions: readonly Expression[],
-  scope: QueryScope,
-  ofNull?: 'null',
-): ReadKey {
+export function compileKeys(expressions: readonly Expression[], scope: QueryScope, ofNull?: 'null'): ReadKey {
   const compile = ofNull === undefined ? compileKey : compileKeyOrNull
   const readers = expressions.map((expression) => compile(expression, scope))
   const [first, second] = readers

@@ -1,6 +1,8 @@
-import { type Expression, partsOf } from '../plan.ts'
+import type { Expression } from '../plan.ts'
 import type { EvaluatedLookup, EvaluatedObject, TextRow } from '../types.ts'
+import type { ColumnForm } from '../values/column-form.ts'
 import { EvaluationError } from '../values/value.ts'
+import { mayThrow } from './may-throw.ts'
 import type { Source } from './payload.ts'
 import type { RowColumn, RowColumns } from './row-columns.ts'
 
@@ -49,35 +51,12 @@ export function readsOf(
   const columnsOf = (source: Source): readonly RowColumn[] =>
     source.kind === 'column' ? [source.column] : columns.readBy([source.expression])
   // A row that fails gives nothing, so what may fail decides too.
-  const fallible = payload.sources.filter((source) => {
-    return (
-      columnsOf(source).some(({ mayFail }) => mayFail) || (source.kind === 'expression' && mayThrow(source.expression))
-    )
-  })
+  const formOf = (name: string): ColumnForm['kind'] | undefined => columns.find(name)?.form.kind
+  const fallible = payload.sources.filter(
+    (source) =>
+      columnsOf(source).some(({ mayFail }) => mayFail) ||
+      (source.kind === 'expression' && mayThrow(source.expression, formOf)),
+  )
   const deciding = [...columns.readBy(conditions), ...[...payload.idSources, ...fallible].flatMap(columnsOf)]
   return { columns: [...deciding, ...payload.sources.flatMap(columnsOf)], deciding }
-}
-
-/** Literals never fail, nor most columns; a comparison does where both sides are binary, a function where it says so. */
-function mayThrow(expression: Expression): boolean {
-  switch (expression.kind) {
-    case 'null':
-    case 'integer':
-    case 'real':
-    case 'text':
-    case 'column':
-    case 'table':
-      return false
-    case 'is-null':
-    case 'not':
-    case 'and':
-    case 'or':
-      return partsOf(expression).some(mayThrow)
-    case 'element':
-    case 'request':
-    case 'compare':
-    case 'call':
-    case 'case':
-      return true
-  }
 }
