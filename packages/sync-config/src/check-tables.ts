@@ -3,20 +3,25 @@ import { matchesTable } from './match-table.ts'
 import { readPlanBody, type ReferenceTarget } from './plan.ts'
 import type { Diagnostic, Plan, PostgresType, SourceTable, TablePattern } from './types.ts'
 
+/** What a config names that the source does not have, or has otherwise. */
+export type TableDiagnostic = Diagnostic & {
+  readonly kind: 'unknown-table' | 'unknown-column' | 'no-id' | 'never-equal' | 'hidden-table'
+}
+
 /**
- * Compares the tables and columns that a config names with those of the source. An unknown table is a warning, as it
- * may be made later; an unknown column of a known table is an error.
+ * Compares the tables and columns that a config names with those of the source. All that it finds are warnings: a table
+ * or a column may be made later, and until then the one has no rows and the other is NULL.
  */
-export function checkPlanAgainstTables(plan: Plan, tables: readonly SourceTable[]): readonly Diagnostic[] {
+export function checkPlanAgainstTables(plan: Plan, tables: readonly SourceTable[]): readonly TableDiagnostic[] {
   const { references } = readPlanBody(plan)
   const found = references.flatMap(({ place, target }) => {
-    return checkTarget(target, tables).map((fault): Diagnostic => ({ ...fault, ...place }))
+    return checkTarget(target, tables).map((fault): TableDiagnostic => ({ severity: 'warning', ...fault, ...place }))
   })
   const byText = new Map(found.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]))
   return [...byText.values()].toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-type Fault = Pick<Diagnostic, 'severity' | 'message'>
+type Fault = Pick<TableDiagnostic, 'kind' | 'message'>
 
 const NONE: readonly Fault[] = []
 
@@ -26,7 +31,7 @@ function checkTarget(target: ReferenceTarget, tables: readonly SourceTable[]): r
   const matching = tables.filter((each) => matchesTable(table, each))
   switch (target.kind) {
     case 'table':
-      return matching.length > 0 ? NONE : [warning(describeMissing(table, tables))]
+      return matching.length > 0 ? NONE : [{ kind: 'unknown-table', message: describeMissing(table, tables) }]
     case 'column':
       return checkColumn(target.column, table, matching)
     case 'id-of-star':
@@ -34,16 +39,15 @@ function checkTarget(target: ReferenceTarget, tables: readonly SourceTable[]): r
         .filter(({ columns }) => !columns.some(({ name }) => name === 'id'))
         .map((each) => {
           const advice = 'by which clients tell rows apart: select a unique column AS id'
-          return warning(`Table ${titleOf(each)} has no column "id", ${advice}`)
+          return { kind: 'no-id', message: `Table ${titleOf(each)} has no column "id", ${advice}` }
         })
     case 'text-comparison':
       return matching
         .filter(({ columns }) => columns.some(({ name, type }) => name === target.column && isNumber(type)))
         .map((each) => {
           const advice = `compare CAST(${target.column} AS text)`
-          return warning(
-            `Column "${target.column}" of ${titleOf(each)} is a number and never equals ${target.with}, which is text: ${advice}`,
-          )
+          const fault = `is a number and never equals ${target.with}, which is text`
+          return { kind: 'never-equal', message: `Column "${target.column}" of ${titleOf(each)} ${fault}: ${advice}` }
         })
   }
 }
@@ -55,18 +59,16 @@ function checkColumn(column: string, table: TablePattern, matching: readonly Sou
   const [only, second] = matching
   const where =
     only === undefined || second !== undefined ? `any table ${patternText(table)}` : `table ${titleOf(only)}`
-  return [{ severity: 'error', message: `Column "${column}" is not in ${where}${didYouMean(column, names.flat())}` }]
+  const message = `Column "${column}" is not in ${where}${didYouMean(column, names.flat())}: it counts as NULL`
+  return [{ kind: 'unknown-column', message }]
 }
 
 function checkCte(name: string, tables: readonly SourceTable[]): readonly Fault[] {
   const hidden = tables.find((table) => table.name === name && table.schema === 'public')
   if (hidden === undefined) return NONE
   const advice = `write ${titleOf(hidden)} for the table, or give the other another name`
-  return [warning(`Queries that say "${name}" mean this common table expression, not the table: ${advice}`)]
-}
-
-function warning(message: string): Fault {
-  return { severity: 'warning', message }
+  const message = `Queries that say "${name}" mean this common table expression, not the table: ${advice}`
+  return [{ kind: 'hidden-table', message }]
 }
 
 function titleOf({ schema, name }: SourceTable): string {

@@ -1,5 +1,5 @@
 import type { SourceProblem, SourceReport } from '@headwater/service'
-import type { Diagnostic } from '@headwater/sync-config'
+import type { Diagnostic, TableDiagnostic } from '@headwater/sync-config'
 
 import { readInput } from '../read-file.ts'
 import { EXIT_FAILED, formatDiagnostic, paintOn } from '../report.ts'
@@ -40,8 +40,13 @@ async function findEverything(flags: CheckFlags): Promise<Findings> {
   const source = await checkSource(url, { publication, slot, tables: patterns })
   const isReached = source.serverVersion > 0
   const againstTables =
-    compiled.kind === 'compiled' && isReached ? checkPlanAgainstTables(compiled.plan, source.tables) : []
+    compiled.kind === 'compiled' && isReached ? checkPlanAgainstTables(compiled.plan, source.tables).map(asFinding) : []
   return { diagnostics: [...compiled.diagnostics, ...againstTables], tables: patterns.length, source }
+}
+
+/** The service starts without a column, which may be made later. Who has a config checked wants to hear of a slip. */
+function asFinding({ kind, ...diagnostic }: TableDiagnostic): Diagnostic {
+  return kind === 'unknown-column' ? { ...diagnostic, severity: 'error' } : diagnostic
 }
 
 function printJson({ diagnostics, source }: Findings): void {
