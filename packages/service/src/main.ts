@@ -126,10 +126,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-async function checkAgainstSource({ source, syncConfig }: ServiceSettings, compiled: Compiled): Promise<Compiled> {
+async function checkAgainstSource({ source }: ServiceSettings, compiled: Compiled): Promise<Compiled> {
   const { publication, slot } = source
   const report = await checkSource(source.url, { publication, slot, tables: compiled.plan.tables })
-  return checkOrThrow(compiled, report, syncConfig.path ?? 'sync config')
+  return checkOrThrow(compiled, report)
 }
 
 function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan): Deployment {

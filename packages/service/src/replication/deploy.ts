@@ -13,17 +13,16 @@ export function compileOrThrow(content: string, path: string): Compiled {
 }
 
 /**
- * Holds a plan against the source: throws `bad-sync-config` when it names columns that do not exist, and
- * `source-not-ready` with everything to run when the set-up is incomplete and cannot be completed by the service.
+ * Holds a plan against the source: throws `source-not-ready` with everything to run when the set-up is incomplete and
+ * cannot be completed by the service. Warns of tables and columns that do not exist.
  */
-export function checkOrThrow({ plan, diagnostics }: Compiled, source: SourceReport, path: string): Compiled {
+export function checkOrThrow({ plan, diagnostics }: Compiled, source: SourceReport): Compiled {
   const blocking = source.problems.filter(({ severity }) => severity === 'error')
   if (blocking.length > 0) {
     const lines = blocking.map(({ message, remedy }) => `  - ${message}\n      ${remedy}`)
     throw new HeadwaterError('source-not-ready', `Cannot replicate from this database:\n${lines.join('\n')}`)
   }
   const found = checkPlanAgainstTables(plan, source.tables)
-  if (found.some(({ severity }) => severity === 'error')) throw badSyncConfig(path, found)
   return { plan, diagnostics: [...diagnostics, ...found] }
 }
 
