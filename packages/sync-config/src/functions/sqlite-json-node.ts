@@ -75,8 +75,8 @@ function integerValue(digits: string): bigint | number {
   }
   const { isNegative, significant } = readHex(digits)
   if (significant.length > HEX_DIGITS_MAX) throw malformedJson()
-  const value = BigInt(`0x${significant || '0'}`)
-  return toSqliteInteger(isNegative ? -value : value)
+  const value = toSqliteInteger(BigInt(`0x${significant || '0'}`))
+  return isNegative ? -value : value
 }
 
 function toDecimal(digits: string): bigint | number {

@@ -1,6 +1,6 @@
 import { EvaluationError } from '../values/value.ts'
 import type { JsonNode } from './sqlite-json-node.ts'
-import { unescapeJson } from './sqlite-json-string.ts'
+import { type JsonString, unescapeJson } from './sqlite-json-string.ts'
 
 /**
  * What a path leads to: `$` the whole, `.name` or `."name"` a member, `[2]` an element, `[#-1]` the last one. Undefined
@@ -8,15 +8,14 @@ import { unescapeJson } from './sqlite-json-string.ts'
  */
 export function findByPath(root: JsonNode, path: string): JsonNode | undefined {
   if (!path.startsWith('$')) throw badPath(path)
-  let node: JsonNode | undefined = root
-  let rest = path.slice(1)
-  while (rest !== '' && node !== undefined) {
-    const step = readStep(rest)
-    if (step === undefined) throw badPath(path)
-    node = step.find(node)
-    rest = rest.slice(step.length)
+  let at: Place = { node: root, rest: path.slice(1) }
+  while (at.rest !== '') {
+    const next = at.rest.startsWith('[') ? toElement(at.node, at.rest) : toMember(at.node, at.rest)
+    if (next === 'malformed') throw badPath(path)
+    if (next === undefined) return undefined
+    at = next
   }
-  return node
+  return at.node
 }
 
 /** The path that the right side of `->` and `->>` stands for: a number or a name of its own, or a whole path. */
@@ -27,40 +26,56 @@ export function toPath(key: bigint | string): string {
   return /^\[[^]+\]$/.test(key) ? `$${key}` : `$."${key}"`
 }
 
-type Step = { readonly length: number; readonly find: (node: JsonNode) => JsonNode | undefined }
+type Place = { readonly node: JsonNode; readonly rest: string }
 
 const QUOTED_NAME = /^\."((?:\\[^]|[^"\\])*)"/
 const NAME = /^\.([^".[][^.[]*)/
-const ELEMENT = /^\[(\d+)\]/
-const ELEMENT_FROM_END = /^\[#(?:-(\d+))?\]/
 
-function readStep(path: string): Step | undefined {
+function toMember(node: JsonNode, path: string): Place | undefined | 'malformed' {
   const quoted = QUOTED_NAME.exec(path)
   const named = quoted ?? NAME.exec(path)
-  if (named !== null) {
-    const [matched, content = ''] = named
-    const style = content.includes('\\') && quoted !== null ? 'json5' : 'plain'
-    const name = unescapeJson({ kind: 'string', content, style })
-    return { length: matched.length, find: (node) => findMember(node, name) }
-  }
+  if (named === null) return 'malformed'
+  const [matched, content = ''] = named
+  const style = content.includes('\\') && quoted !== null ? 'json5' : 'plain'
+  const found = findMember(node, { kind: 'string', content, style })
+  return placeOf(found, path.slice(matched.length))
+}
+
+const ELEMENT = /^\[(\d+)\]/
+const ELEMENT_FROM_END = /^\[#(?:-(\d+))?/
+
+/** Nothing is an element of what is no array, whatever stands in the brackets. */
+function toElement(node: JsonNode, path: string): Place | undefined | 'malformed' {
+  if (node.kind !== 'array') return undefined
+  const { items } = node
   const element = ELEMENT.exec(path)
-  if (element !== null) {
-    const index = Number(element[1])
-    return { length: element[0].length, find: (node) => (node.kind === 'array' ? node.items[index] : undefined) }
-  }
+  if (element !== null) return placeOf(items[Number(element[1])], path.slice(element[0].length))
   const fromEnd = ELEMENT_FROM_END.exec(path)
-  if (fromEnd === null) return undefined
-  const back = Number(fromEnd[1] ?? 0)
-  return {
-    length: fromEnd[0].length,
-    find: (node) => (node.kind === 'array' ? node.items[node.items.length - back] : undefined),
-  }
+  if (fromEnd === null) return 'malformed'
+  const index = items.length - Number(fromEnd[1] ?? 0)
+  if (index < 0) return undefined
+  const rest = path.slice(fromEnd[0].length)
+  return rest.startsWith(']') ? placeOf(items[index], rest.slice(1)) : 'malformed'
+}
+
+function placeOf(node: JsonNode | undefined, rest: string): Place | undefined {
+  return node && { node, rest }
 }
 
 /** The first of that name. */
-function findMember(node: JsonNode, name: string): JsonNode | undefined {
-  if (node.kind !== 'object') return undefined
-  return node.members.find((member) => unescapeJson(member.name) === name)?.value
+function findMember(node: JsonNode, name: JsonString): JsonNode | undefined {
+  return node.kind === 'object' ? node.members.find((member) => isSameName(member.name, name))?.value : undefined
+}
+
+/** Names with escapes end at their first NUL. */
+function isSameName(a: JsonString, b: JsonString): boolean {
+  if (a.style === 'plain' && b.style === 'plain') return a.content === b.content
+  return beforeNul(unescapeJson(a)) === beforeNul(unescapeJson(b))
+}
+
+function beforeNul(text: string): string {
+  const end = text.indexOf('\0')
+  return end < 0 ? text : text.slice(0, end)
 }
 
 function badPath(path: string): EvaluationError {

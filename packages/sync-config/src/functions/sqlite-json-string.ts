@@ -9,32 +9,25 @@ export type JsonString = {
   readonly style: 'plain' | 'escaped' | 'json5' | 'raw'
 }
 
-/** The text that a string means. */
+/** The text that a string means. Escaped line breaks mean nothing, but SQLite makes a NUL of those at the end. */
 export function unescapeJson({ content, style }: JsonString): string {
   if (style === 'plain' || style === 'raw') return content
-  return content.replace(ESCAPE, (escape) => meaningOf(escape))
+  return content.replace(ESCAPE, (escape, offset: number) => {
+    if (!LINE_BREAK.test(escape)) return meaningOf(escape)
+    return offset + escape.length === content.length ? '\0' : ''
+  })
 }
 
-/** With one escaped line break, CR and LF together, or one escaped character; `\u` and `\x` with their digits. */
-const ESCAPE = /\\(?:u[\da-fA-F]{4}|x[\da-fA-F]{2}|\r\n|[^])/g
+/** Line breaks together, or one character with the digits that `\u` and `\x` have. */
+const ESCAPE = /(?:\\(?:\r\n|[\r\n\u2028\u2029]))+|\\(?:u[\da-fA-F]{4}|x[\da-fA-F]{2}|[^])/g
+const LINE_BREAK = /^\\[\r\n\u2028\u2029]/
 
 const SIMPLE: { readonly [letter: string]: string } = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', 0: '\0' }
 
-/** Of one escape. Escaped line breaks mean nothing. */
 function meaningOf(escape: string): string {
   const letter = escape.charAt(1)
-  switch (letter) {
-    case 'u':
-    case 'x':
-      return String.fromCharCode(Number.parseInt(escape.slice(2), 16))
-    case '\r':
-    case '\n':
-    case '\u2028':
-    case '\u2029':
-      return ''
-    default:
-      return SIMPLE[letter] ?? letter
-  }
+  if (letter === 'u' || letter === 'x') return String.fromCharCode(Number.parseInt(escape.slice(2), 16))
+  return SIMPLE[letter] ?? letter
 }
 
 /** As a string of standard JSON, with its quotes. Escapes that JSON has stay as they were written. */
@@ -44,17 +37,18 @@ export function writeJsonString({ content, style }: JsonString): string {
     case 'escaped':
       return `"${content}"`
     case 'json5':
-      return `"${content.replace(NOT_JSON, toStandard)}"`
+      return `"${content.replace(ESCAPE_OR_RAW, toStandard)}"`
     case 'raw':
       return JSON.stringify(content)
   }
 }
 
-// eslint-disable-next-line no-control-regex -- they are what has to be found
-const NOT_JSON = /\\(?:u[\da-fA-F]{4}|x[\da-fA-F]{2}|\r\n|[^])|["\0-\x1F]/g
+/** Escapes as above, and what has to be one in standard JSON. */
+const ESCAPE_OR_RAW = new RegExp(`${ESCAPE.source}|["\\0-\\x1F]`, 'g')
 
 function toStandard(found: string): string {
   if (!found.startsWith('\\')) return JSON.stringify(found).slice(1, -1)
+  if (LINE_BREAK.test(found)) return ''
   switch (found.charAt(1)) {
     case "'":
       return "'"
@@ -64,11 +58,6 @@ function toStandard(found: string): string {
       return '\\u0000'
     case 'x':
       return `\\u00${found.slice(2)}`
-    case '\r':
-    case '\n':
-    case '\u2028':
-    case '\u2029':
-      return ''
     default:
       return found
   }
