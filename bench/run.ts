@@ -9,6 +9,7 @@ import type { Scenario } from './scenario.ts'
 
 const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   limits: async () => (await import('./scenarios/limits.ts')).scenario,
+  evaluate: async () => (await import('./scenarios/evaluate.ts')).scenario,
   streaming: async () => (await import('./scenarios/streaming.ts')).scenario,
   snapshot: async () => (await import('./scenarios/snapshot.ts')).scenario,
   serving: async () => (await import('./scenarios/serving.ts')).scenario,
