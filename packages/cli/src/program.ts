@@ -15,7 +15,7 @@ export function createProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError('Run headwater --help, or headwater <verb> --help.')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
-  for (const add of [addDev, addServe, addCheck, addPreview, addToken, addStatus]) add(program)
+  for (const add of [addDev, addServe, addCheck, addPreview, addSchema, addToken, addStatus]) add(program)
   return program
 }
 
@@ -82,6 +82,13 @@ function addPreview(program: Command): void {
     .requiredOption('-r, --request <file>', 'token claims, parameters and subscriptions, as JSON')
     .option('--json', 'print JSON')
     .action(async (options) => (await import('./verbs/preview.ts')).runPreview(options))
+}
+
+function addSchema(program: Command): void {
+  program
+    .command('schema')
+    .description('Print the JSON schema of sync configs, by which editors complete and check them.')
+    .action(async () => (await import('./verbs/schema.ts')).runSchema())
 }
 
 function addToken(program: Command): void {

@@ -63,11 +63,9 @@ const MARKS = { error: ['red', 'error'], warning: ['yellow', 'warning'], automat
 function printForPeople({ diagnostics, source, tables }: Findings, path: string): void {
   for (const diagnostic of diagnostics) console.log(`${formatDiagnostic(path, diagnostic, process.stdout)}\n`)
   for (const problem of source?.problems ?? []) console.log(`${formatProblem(problem)}\n`)
-  const errors = countErrors(diagnostics)
-  const sourceErrors = countErrors(source?.problems ?? [])
-  console.log(summarise(path, errors, `${tables} ${tables === 1 ? 'table' : 'tables'} read`))
+  console.log(summarise(path, diagnostics, `${plural(tables, 'table')} read`))
   if (source === undefined) console.log('The database was not looked at: name it with --database-url.')
-  else console.log(summarise('Postgres', sourceErrors, 'ready to be replicated'))
+  else console.log(summarise('Postgres', source.problems, 'ready to be replicated'))
 }
 
 function formatProblem({ severity, message, remedy }: SourceProblem): string {
@@ -78,11 +76,20 @@ function formatProblem({ severity, message, remedy }: SourceProblem): string {
   return `${paintOn(process.stdout, 'bold', 'Postgres')} ${paintOn(process.stdout, colour, word)} ${message}\n  ${todo}\n    ${indented}`
 }
 
-function summarise(what: string, errors: number, good: string): string {
-  if (errors === 0) return `${paintOn(process.stdout, 'green', '✓')} ${what}: ${good}`
-  return `${paintOn(process.stdout, 'red', '✗')} ${what}: ${errors} ${errors === 1 ? 'error' : 'errors'}`
+type Found = readonly { readonly severity: string }[]
+
+function summarise(what: string, found: Found, good: string): string {
+  const count = (wanted: string): number => found.filter(({ severity }) => severity === wanted).length
+  const errors = count('error')
+  const warnings = count('warning')
+  const parts = [
+    errors === 0 ? good : plural(errors, 'error'),
+    ...(warnings === 0 ? [] : [plural(warnings, 'warning')]),
+  ]
+  const mark = errors === 0 ? paintOn(process.stdout, 'green', '✓') : paintOn(process.stdout, 'red', '✗')
+  return `${mark} ${what}: ${parts.join(', ')}`
 }
 
-function countErrors(found: readonly { readonly severity: string }[]): number {
-  return found.filter(({ severity }) => severity === 'error').length
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
