@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { decodeHex } from '../values/hex.ts'
 import { EvaluationError } from '../values/value.ts'
 import { stAsGeoJson, stAsText, stX, stY } from './geometry-functions.ts'
-import { decodeHex } from './text-functions.ts'
 
 /** Little-endian well-known binary as hexadecimal text: numbers are doubles, `u32` counts and types. */
 function wkb(...parts: readonly (number | { readonly u32: number } | string)[]): string {

@@ -1,6 +1,6 @@
 import type { SqliteValue } from '../types.ts'
+import { decodeHex } from '../values/hex.ts'
 import { EvaluationError } from '../values/value.ts'
-import { decodeHex } from './text-functions.ts'
 
 /** Coordinates that a point has, in this order; `x` and `y` always. */
 export type Dimensions = { readonly hasZ: boolean; readonly hasM: boolean }

@@ -1,4 +1,5 @@
 import type { SqliteValue } from '../types.ts'
+import { decodeHex } from '../values/hex.ts'
 import { EvaluationError, valueToText } from '../values/value.ts'
 import { bytesOf, castInteger } from './casts.ts'
 import type { ScalarFunction } from './functions.ts'
@@ -86,26 +87,6 @@ export const uuidBlob: ScalarFunction = (x = null) => {
   if (!UUID.test(text) && text !== NIL_UUID)
     throw new EvaluationError('Cannot read a UUID: expected 32 hexadecimal digits in five groups')
   return decodeHex(text.replaceAll('-', ''))
-}
-
-/** Two digits a byte. Throws `EvaluationError` for anything else. */
-export function decodeHex(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length >> 1)
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = (hexDigit(text.charCodeAt(at * 2)) << 4) | hexDigit(text.charCodeAt(at * 2 + 1))
-    if (byte < 0) throw new EvaluationError('Cannot read binary data: expected hexadecimal digits')
-    bytes[at] = byte
-  }
-  if (text.length % 2 === 1)
-    throw new EvaluationError('Cannot read binary data: expected two hexadecimal digits a byte')
-  return bytes
-}
-
-/** Below zero for any other character. */
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48
-  const letter = code | 32
-  return letter >= 97 && letter <= 102 ? letter - 87 : -1
 }
 
 export const typeOf: ScalarFunction = (x = null) => {

@@ -26,6 +26,18 @@ const TYPES: TypeDescriptions = {
     ],
   },
   floatrange: { kind: 'range', base: 'float8' },
+  textrange: { kind: 'range', base: 'text' },
+  span: { kind: 'domain', base: 'int4range' },
+  odd: {
+    kind: 'composite',
+    members: [
+      ['r', 'int4range'],
+      ['f', 'float8'],
+      ['x', 'bytea'],
+      ['d', 'price'],
+      ['m', 'int4multirange'],
+    ],
+  },
 }
 const EXPRESSIONS = { fixedJsonExtract: true, engine: 'default' } as const
 const LEGACY: ValueOptions = { times: { iso: false, fractionDigits: 6 }, customTypes: false, ...EXPRESSIONS }
@@ -159,9 +171,54 @@ describe('types of the user', () => {
       '[{"lower":1,"upper":3,"lower_exclusive":0,"upper_exclusive":1},{"lower":5,"upper":8,"lower_exclusive":0,"upper_exclusive":1}]',
     ],
     ['int4multirange', '{}', '[]'],
+    [
+      'textrange',
+      '["a ""b""","\\\\c,)"]',
+      '{"lower":"a \\"b\\"","upper":"\\\\c,)","lower_exclusive":0,"upper_exclusive":0}',
+    ],
+    ['textrange', '["",)', '{"lower":"","upper":null,"lower_exclusive":0,"upper_exclusive":1}'],
+    ['span', 'empty', 'empty'],
+    ['span', '[1,2)', '{"lower":1,"upper":2,"lower_exclusive":0,"upper_exclusive":1}'],
+    [
+      'odd',
+      '(empty,NaN,"\\\\x00",1.50,"{[1,2),[5,)}")',
+      '{"r":"empty","f":null,"x":null,"d":"1.50","m":[{"lower":1,"upper":2,"lower_exclusive":0,"upper_exclusive":1},{"lower":5,"upper":null,"lower_exclusive":0,"upper_exclusive":1}]}',
+    ],
+    [
+      'daterange',
+      '[2024-01-01,infinity)',
+      '{"lower":"2024-01-01","upper":"9999-12-31","lower_exclusive":0,"upper_exclusive":1}',
+    ],
+    ['tsrange', '("0044-03-15 12:00:00 BC",]', '{"lower":null,"upper":null,"lower_exclusive":1,"upper_exclusive":0}'],
+    ['citext[]', '{a,NULL}', '["a",null]'],
   ])('%s %j is raw text in older editions and %j in newer ones', (type, text, value) => {
     if (type !== 'box[]') expect(convert(type, text, LEGACY)).toBe(text)
     expect(convert(type, text, MODERN)).toBe(value)
+  })
+
+  test.each([
+    ['pair', '(x,)'],
+    ['pair', '(1.5,)'],
+    ['pair', '1,2'],
+    ['pair', '(1,2'],
+    ['wide', '(,,,yes,)'],
+    ['odd', '(,x,,,)'],
+    ['odd', '(,"",,,)'],
+    ['odd', '([1;2),,,,)'],
+    ['floatrange', '[a,b]'],
+    ['int4range', '[1,2'],
+    ['int4range', ''],
+    ['int4multirange', '[1,2)'],
+    ['int4[]', '{1,x}'],
+    ['int4[]', '{1,{2}'],
+    ['int4[]', '{1}}'],
+    ['bool[]', '{true}'],
+  ])('%s %j is not what the type prints and stays as it is', (type, text) => {
+    expect(convert(type, text, MODERN)).toBe(text)
+  })
+
+  test('boxes are split at commas in older editions, where they should not be', () => {
+    expect(convert('box[]', '{(1,1),(0,0);(2,2),(1,1)}', LEGACY)).toBe('["(1","1)","(0","0);(2","2)","(1","1)"]')
   })
 
   test('a value nested deeper than ten levels is an error of its row', () => {

@@ -1,4 +1,5 @@
 import type { PostgresType, SqliteValue } from '../types.ts'
+import { decodeHex } from './hex.ts'
 import {
   type ArrayText,
   MalformedText,
@@ -38,7 +39,7 @@ const BUILT_IN = new Set(
   (
     'int2 int4 int8 oid float4 float8 numeric bool text varchar bpchar char name uuid bytea json jsonb date time ' +
     'timestamp timestamptz timetz interval money bit varbit xml inet cidr macaddr macaddr8 point line lseg box path ' +
-    'polygon circle tsvector tsquery jsonpath xid xid8 cid tid pg_lsn regclass regtype regproc regprocedure regoper ' +
+    'polygon circle tsvector tsquery jsonpath xid xid8 cid tid aclitem pg_lsn regclass regtype regproc regprocedure regoper ' +
     'regoperator regrole regnamespace regconfig regdictionary regcollation refcursor txid_snapshot pg_snapshot'
   ).split(' '),
 )
@@ -163,11 +164,11 @@ function baseJsonWriter(name: string, times: TimeFormat): JsonWriter {
   const form = baseForm(name, times)
   switch (form.kind) {
     case 'integer':
-      return (text) => text
+      return integerToJson
     case 'real':
-      return (text) => realToJson(Number(text))
+      return realTextToJson
     case 'boolean':
-      return (text) => (text === 't' ? '1' : '0')
+      return booleanToJson
     case 'blob':
       return () => 'null'
     case 'text': {
@@ -175,6 +176,26 @@ function baseJsonWriter(name: string, times: TimeFormat): JsonWriter {
       return convert === undefined ? (text) => JSON.stringify(text) : (text) => JSON.stringify(convert(text))
     }
   }
+}
+
+const INTEGER = /^-?\d+$/
+
+/** What is inside a structure was not read as its type by the server if the type has changed since. */
+function integerToJson(text: string): string {
+  if (!INTEGER.test(text)) throw new MalformedText('Cannot read a value: expected an integer')
+  return text
+}
+
+function realTextToJson(text: string): string {
+  const value = Number(text)
+  if (text === '' || (Number.isNaN(value) && text !== 'NaN'))
+    throw new MalformedText('Cannot read a value: expected a number')
+  return realToJson(value)
+}
+
+function booleanToJson(text: string): string {
+  if (text !== 't' && text !== 'f') throw new MalformedText('Cannot read a value: expected t or f')
+  return text === 't' ? '1' : '0'
 }
 
 function arrayJsonWriter(type: PostgresType & { kind: 'array' }, options: ValueOptions): JsonWriter {
@@ -263,12 +284,8 @@ function isBuiltIn(type: PostgresType): boolean {
   return type.kind === 'base' && BUILT_IN.has(type.name)
 }
 
-const HEX_BYTEA = /^\\x([0-9a-f]{2})*$/i
-
 /** Reads `\x00ff`, the form that `bytea_output = hex` prints. */
 function decodeBytea(text: string): Uint8Array {
-  if (!HEX_BYTEA.test(text)) throw new EvaluationError('Cannot read binary data: expected the form \\x00ff')
-  return Uint8Array.from({ length: text.length / 2 - 1 }, (_, index) =>
-    Number.parseInt(text.slice(index * 2 + 2, index * 2 + 4), 16),
-  )
+  if (!text.startsWith('\\x')) throw new EvaluationError('Cannot read binary data: expected the form \\x00ff')
+  return decodeHex(text, 2)
 }
