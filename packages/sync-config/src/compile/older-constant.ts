@@ -1,4 +1,5 @@
-import { compileExpression, type Leaves } from '../evaluate/expression.ts'
+import { compileExpression } from '../evaluate/expression.ts'
+import type { Leaves } from '../evaluate/leaves.ts'
 import { functionsOf } from '../functions/functions.ts'
 import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'

@@ -3,9 +3,6 @@ import { compileDefaultExpression, compileDefaultTest } from './default-expressi
 import type { Evaluate, Leaves, Test } from './leaves.ts'
 import { compileSqliteExpression, compileSqliteTest } from './sqlite-expression.ts'
 
-export { allOf } from './all-of.ts'
-export type { Evaluate, Leaves, Test } from './leaves.ts'
-
 /** Turns the tree into functions once, by the rules of the leaves' engine; evaluating calls them and looks at no tree. */
 export function compileExpression<Input>(expression: Expression, leaves: Leaves<Input>): Evaluate<Input> {
   return leaves.engine === 'sqlite'
