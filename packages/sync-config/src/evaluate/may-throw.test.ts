@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { functionsOf } from '../functions/functions.ts'
 import { CAST_TYPES, type FunctionName, OPERATORS, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
