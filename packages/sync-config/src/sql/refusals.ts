@@ -54,7 +54,7 @@ export const REFUSED_JOINS: { readonly [word: string]: string } = {
   natural: 'NATURAL JOIN does not exist in sync configs: write JOIN … ON and name the columns',
 }
 
-const NO_CLOCK = 'what is synced depends on rows and requests, never on the time'
+export const NO_CLOCK = 'what is synced depends on rows and requests, never on the time'
 const NO_SESSION = 'the user is auth.user_id(), or request.user_id() in bucket definitions'
 
 /** Words that have a value in PostgreSQL. */
@@ -67,44 +67,4 @@ export const REFUSED_VALUES: { readonly [word: string]: string } = {
   current_role: `CURRENT_ROLE does not exist in sync configs: ${NO_SESSION}`,
   current_user: `CURRENT_USER does not exist in sync configs: ${NO_SESSION}`,
   session_user: `SESSION_USER does not exist in sync configs: ${NO_SESSION}`,
-}
-
-/** Functions that PostgreSQL or SQLite have, and what to write instead. Behind `: ` in a message. */
-export const FUNCTION_ADVICE: { readonly [name: string]: string } = {
-  coalesce: 'write ifnull(a, b)',
-  nullif: 'write CASE WHEN a = b THEN NULL ELSE a END',
-  if: 'write iif(condition, a, b)',
-  substr: 'write substring(x, start, length)',
-  left: 'write substring(x, 1, length)',
-  right: 'write substring(x, 0 - length)',
-  concat: 'write a || b',
-  char_length: 'write length(x)',
-  octet_length: 'write length(CAST(x AS blob))',
-  strpos: 'write instr(x, y)',
-  position: 'write instr(x, y)',
-  encode: 'write hex(x) or base64(x)',
-  to_char: 'write substring(x, start, length), or datetime(x)',
-  date: 'write substring(x, 1, 10), or datetime(x)',
-  strftime: 'write unixepoch(x) or datetime(x)',
-  to_timestamp: "write datetime(x, 'unixepoch')",
-  date_trunc: 'write substring(x, 1, length)',
-  date_part: 'write substring(x, start, length)',
-  now: NO_CLOCK,
-  clock_timestamp: NO_CLOCK,
-  random: 'what is synced depends on rows and requests, never on chance',
-  gen_random_uuid: 'what is synced depends on rows and requests, never on chance',
-  array_length: 'write json_array_length(x)',
-  cardinality: 'write json_array_length(x)',
-  jsonb_array_length: 'write json_array_length(x)',
-  json_extract_path_text: "write x -> 'a' ->> 'b'",
-  jsonb_extract_path_text: "write x -> 'a' ->> 'b'",
-  json_type: "write typeof(x ->> 'a')",
-  jsonb_typeof: "write typeof(x ->> 'a')",
-  unnest: 'write json_each(x) in FROM',
-  jsonb_array_elements: 'write json_each(x) in FROM',
-  jsonb_array_elements_text: 'write json_each(x) in FROM',
-  json_array_elements: 'write json_each(x) in FROM',
-  json_array_elements_text: 'write json_each(x) in FROM',
-  jsonb_each: 'write json_each(x) in FROM',
-  row: 'compare the columns one by one',
 }
