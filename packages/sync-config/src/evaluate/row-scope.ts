@@ -3,12 +3,13 @@ import { functionsOf } from '../functions/functions.ts'
 import { tableSuffix } from '../match-table.ts'
 import { type Expression, partsOf, partText, type PlanEvaluator, type PlanLookup } from '../plan.ts'
 import type { SourceTable, SqliteValue, TextRow } from '../types.ts'
-import { type ColumnForm, readValue, type ValueOptions } from '../values/column-form.ts'
+import { readValue, type ValueOptions } from '../values/column-form.ts'
 import { ExpansionCursor } from './expansion-cursor.ts'
 import { allOf } from './all-of.ts'
 import { compileExpression, compileTest } from './expression.ts'
 import type { Leaves, Test } from './leaves.ts'
 import type { RowColumns } from './row-columns.ts'
+import { quickTest } from './quick-test.ts'
 import type { ReadKey } from './row-keys.ts'
 import { type RowTurn, SharedParts } from './shared-parts.ts'
 
@@ -98,32 +99,6 @@ function rowLeaves(
     quickTest: (expression) => quickTest(columns, expression),
     functionOf: functionsOf(options),
   }
-}
-
-/** A boolean column, and a text column compared with a literal, need no conversion. */
-function quickTest(columns: RowColumns, expression: Expression): Test<TextRow> | undefined {
-  if (expression.kind === 'column') {
-    const column = columns.find(expression.name)
-    if (column?.form.kind !== 'boolean') return undefined
-    const { index } = column
-    return (row) => row[index] === 't'
-  }
-  if (expression.kind !== 'compare' || expression.operator !== '=') return undefined
-  const { left, right } = expression
-  const [named, literal] = left.kind === 'column' ? [left, right] : [right, left]
-  const column = named.kind === 'column' ? columns.find(named.name) : undefined
-  if (column === undefined) return undefined
-  const printed = printedForm(column.form, literal)
-  if (printed === undefined) return undefined
-  const { index } = column
-  return (row) => row[index] === printed
-}
-
-/** How Postgres prints the literal in a column of this form; undefined where that takes more than looking. */
-function printedForm(form: ColumnForm, literal: Expression): string | undefined {
-  if (form.kind === 'text' && form.convert === undefined) return literal.kind === 'text' ? literal.value : undefined
-  if (form.kind !== 'boolean' || literal.kind !== 'integer') return undefined
-  return literal.digits === '1' ? 't' : literal.digits === '0' ? 'f' : undefined
 }
 
 /** Filters that the row alone decides, each evaluated once a row for all queries that have it, and the others. */
