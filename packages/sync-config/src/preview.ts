@@ -18,6 +18,7 @@ import type {
   Plan,
   ReadLookups,
   Resolution,
+  SourceTable,
   TableProgram,
   TextRow,
 } from './types.ts'
@@ -59,7 +60,8 @@ const BUCKETS_MAX = 10_000
 
 /**
  * Says which rows a client gets, without a database: the same compiling, evaluating and resolving as in the service.
- * Throws `bad-preview-input` for data or a request of another form, and `too-many-buckets`.
+ * Throws `bad-preview-input` for data or a request of another form, and what the service would end the connection with:
+ * `too-many-buckets`, `bad-parameters`.
  */
 export async function preview(input: PreviewInput): Promise<PreviewResult> {
   const compiled = compileSyncConfig(input.config)
@@ -71,10 +73,14 @@ export async function preview(input: PreviewInput): Promise<PreviewResult> {
   const misfits = checkTexts(tables)
   if (misfits.length > 0) return { errors: misfits.map((message) => ({ message, line: 1, column: 1 })) }
   const plan = loadPlan(compiled.plan, { generation: 1, bucketsMax: BUCKETS_MAX })
-  const evaluated = tables.flatMap(({ table, rows }) => evaluateRows(table.name, rows, plan.forTable(table)))
+  const evaluated = tables.flatMap(({ table, rows }) => evaluateRows(table, rows, plan.forTable(table)))
   const resolution = await plan.resolve(request, readFrom(evaluated))
-  const rowErrors = evaluated.flatMap(({ table, outcome }) =>
-    outcome.errors.map(({ message }) => ({ message: `${table}: ${message}`, line: 1, column: 1 })),
+  const rowErrors = evaluated.flatMap(({ place, outcome }) =>
+    outcome.errors.map(({ definition, message }) => ({
+      message: `${place} is left out of ${definition}: ${message}`,
+      line: 1,
+      column: 1,
+    })),
   )
   return {
     rows: rowsOf(evaluated, resolution),
@@ -83,14 +89,19 @@ export async function preview(input: PreviewInput): Promise<PreviewResult> {
   }
 }
 
-type EvaluatedRow = { readonly table: string; readonly outcome: ReturnType<TableProgram['evaluate']> }
+/** A row by its table and number, and what it gives. */
+type EvaluatedRow = { readonly place: string; readonly outcome: ReturnType<TableProgram['evaluate']> }
 
 function evaluateRows(
-  table: string,
+  { schema, name }: SourceTable,
   rows: readonly TextRow[],
   program: TableProgram | undefined,
 ): readonly EvaluatedRow[] {
-  return program === undefined ? [] : rows.map((row) => ({ table, outcome: program.evaluate(row) }))
+  if (program === undefined) return []
+  return rows.map((row, index) => ({
+    place: `Row ${index + 1} of ${schema}.${name}`,
+    outcome: program.evaluate(row),
+  }))
 }
 
 function readFrom(evaluated: readonly EvaluatedRow[]): ReadLookups {

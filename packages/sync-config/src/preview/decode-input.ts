@@ -1,7 +1,7 @@
-import { HeadwaterError, type JsonObject, type JsonValue } from '@headwater/protocol'
+import { HeadwaterError } from '@headwater/protocol'
 import { didYouMean } from '../file/suggest.ts'
-import type { Request, SourceTable, TextRow } from '../types.ts'
-import { jsonToText } from './json-to-text.ts'
+import type { Request, RequestObject, RequestValue, SourceTable, TextRow } from '../types.ts'
+import { jsonToText, toJson } from './json-to-text.ts'
 import { readTypeName, type TypeDescription, type TypeDescriptions } from './type-names.ts'
 
 /** Rows of the tables that a preview reads. A row is texts as Postgres prints them, by position, or values by column. */
@@ -16,17 +16,17 @@ export type PreviewTable = {
   /** The key where absent. */
   readonly name?: string
   readonly columns: readonly { readonly name: string; readonly type: string }[]
-  readonly rows: readonly (readonly (string | null)[] | JsonObject)[]
+  readonly rows: readonly (readonly (string | null)[] | RequestObject)[]
 }
 
 export type PreviewRequest = {
   /** Claims, as in a verified token. */
-  readonly jwt: JsonObject
-  readonly parameters?: JsonObject
+  readonly jwt: RequestObject
+  readonly parameters?: RequestObject
   readonly includeDefaults?: boolean
   readonly subscriptions?: readonly {
     readonly stream: string
-    readonly parameters?: JsonObject | null
+    readonly parameters?: RequestObject | null
     readonly priority?: number | null
   }[]
 }
@@ -34,7 +34,7 @@ export type PreviewRequest = {
 export type DecodedTable = { readonly table: SourceTable; readonly rows: readonly TextRow[] }
 
 /** Throws `bad-preview-input` with the place of the first thing that is wrong. */
-export function decodePreviewData(data: JsonValue): readonly DecodedTable[] {
+export function decodePreviewData(data: RequestValue): readonly DecodedTable[] {
   const root = asObject(data, 'the data', ['types', 'tables'])
   const types = decodeTypes(root['types'] ?? {})
   const tables = asObject(root['tables'], '"tables"')
@@ -42,7 +42,7 @@ export function decodePreviewData(data: JsonValue): readonly DecodedTable[] {
 }
 
 /** Throws `bad-preview-input`. */
-export function decodePreviewRequest(request: JsonValue): Request {
+export function decodePreviewRequest(request: RequestValue): Request {
   const root = asObject(request, 'the request', ['jwt', 'parameters', 'includeDefaults', 'subscriptions'])
   const includeDefaults = root['includeDefaults'] ?? true
   if (typeof includeDefaults !== 'boolean') throw bad('"includeDefaults"', 'true or false', includeDefaults)
@@ -66,13 +66,13 @@ export function decodePreviewRequest(request: JsonValue): Request {
   }
 }
 
-function decodeTypes(types: JsonValue): TypeDescriptions {
+function decodeTypes(types: RequestValue): TypeDescriptions {
   return Object.fromEntries(
     Object.entries(asObject(types, '"types"')).map(([name, type]) => [name, decodeType(type, `type ${quote(name)}`)]),
   )
 }
 
-function decodeType(type: JsonValue, what: string): TypeDescription {
+function decodeType(type: RequestValue, what: string): TypeDescription {
   const root = asObject(type, what, ['kind', 'values', 'base', 'members'])
   const kind = root['kind']
   switch (kind) {
@@ -100,7 +100,7 @@ function decodeType(type: JsonValue, what: string): TypeDescription {
   }
 }
 
-function decodeTable(key: string, table: JsonValue, types: TypeDescriptions): DecodedTable {
+function decodeTable(key: string, table: RequestValue, types: TypeDescriptions): DecodedTable {
   const what = `table ${quote(key)}`
   const root = asObject(table, what, ['schema', 'name', 'columns', 'rows'])
   const columns = asList(root['columns'], `"columns" of ${what}`).map((item) => {
@@ -125,7 +125,7 @@ function decodeTable(key: string, table: JsonValue, types: TypeDescriptions): De
   return { table: source, rows }
 }
 
-function decodeRow({ columns }: SourceTable, row: JsonValue, what: string): TextRow {
+function decodeRow({ columns }: SourceTable, row: RequestValue, what: string): TextRow {
   if (!isList(row)) {
     const names = columns.map(({ name }) => name)
     const values = asObject(row, what, names)
@@ -135,7 +135,7 @@ function decodeRow({ columns }: SourceTable, row: JsonValue, what: string): Text
   return row.map((text) => (text === null ? null : asText(text, `a value of ${what}`)))
 }
 
-function asObject(value: JsonValue | undefined, what: string, known?: readonly string[]): JsonObject {
+function asObject(value: RequestValue | undefined, what: string, known?: readonly string[]): RequestObject {
   if (typeof value !== 'object' || value === null || isList(value)) throw bad(what, 'a JSON object', value)
   for (const key of Object.keys(value)) {
     if (known !== undefined && !known.includes(key)) {
@@ -148,22 +148,22 @@ function asObject(value: JsonValue | undefined, what: string, known?: readonly s
   return value
 }
 
-function asList(value: JsonValue | undefined, what: string): readonly JsonValue[] {
+function asList(value: RequestValue | undefined, what: string): readonly RequestValue[] {
   if (value === undefined || !isList(value)) throw bad(what, 'a JSON array', value)
   return value
 }
 
-function asText(value: JsonValue | undefined, what: string): string {
+function asText(value: RequestValue | undefined, what: string): string {
   if (typeof value !== 'string') throw bad(what, 'a text', value)
   return value
 }
 
-function isList(value: JsonValue): value is readonly JsonValue[] {
+function isList(value: RequestValue): value is readonly RequestValue[] {
   return Array.isArray(value)
 }
 
-function bad(what: string, expected: string, got: JsonValue | undefined): HeadwaterError {
-  const shown = got === undefined ? 'nothing' : JSON.stringify(got).slice(0, 60)
+function bad(what: string, expected: string, got: RequestValue | undefined): HeadwaterError {
+  const shown = got === undefined ? 'nothing' : toJson(got).slice(0, 60)
   return new HeadwaterError('bad-preview-input', `Cannot read ${what}: expected ${expected}, got ${shown}`)
 }
 

@@ -1,21 +1,37 @@
-import type { JsonValue } from '@headwater/protocol'
-import type { PostgresType } from '../types.ts'
+import type { PostgresType, RequestValue } from '../types.ts'
 
 /** A JSON value as Postgres prints it in a column of the type; null is NULL. */
-export function jsonToText(value: JsonValue | undefined, type: PostgresType): string | null {
+export function jsonToText(value: RequestValue | undefined, type: PostgresType): string | null {
   if (value === null || value === undefined) return null
   if (type.kind === 'domain') return jsonToText(value, type.base)
-  if (type.kind === 'base' && (type.name === 'json' || type.name === 'jsonb')) return JSON.stringify(value)
+  if (type.kind === 'base' && (type.name === 'json' || type.name === 'jsonb')) return toJson(value)
   switch (typeof value) {
     case 'string':
       return value
     case 'number':
+    case 'bigint':
       return String(value)
     case 'boolean':
       return isBoolean(type) ? String(value).charAt(0) : String(value)
     case 'object':
-      if (!isArray(value)) return type.kind === 'composite' ? compositeText(value, type.members) : JSON.stringify(value)
-      return type.kind === 'array' ? arrayText(value, type) : JSON.stringify(value)
+      if (!isArray(value)) return type.kind === 'composite' ? compositeText(value, type.members) : toJson(value)
+      return type.kind === 'array' ? arrayText(value, type) : toJson(value)
+  }
+}
+
+/** JSON with every digit of its integers. */
+export function toJson(value: RequestValue): string {
+  switch (typeof value) {
+    case 'bigint':
+      return String(value)
+    case 'object':
+      if (value === null) return 'null'
+      if (isArray(value)) return `[${value.map(toJson).join(',')}]`
+      return `{${Object.entries(value)
+        .map(([name, member]) => `${JSON.stringify(name)}:${toJson(member)}`)
+        .join(',')}}`
+    default:
+      return JSON.stringify(value)
   }
 }
 
@@ -23,11 +39,11 @@ function isBoolean(type: PostgresType): boolean {
   return type.kind === 'base' && type.name === 'bool'
 }
 
-function isArray(value: object): value is readonly JsonValue[] {
+function isArray(value: object): value is readonly RequestValue[] {
   return Array.isArray(value)
 }
 
-function arrayText(values: readonly JsonValue[], type: PostgresType & { kind: 'array' }): string {
+function arrayText(values: readonly RequestValue[], type: PostgresType & { kind: 'array' }): string {
   const elements = values.map((value) => {
     if (typeof value === 'object' && value !== null && isArray(value) && !isJson(type.element))
       return arrayText(value, type)
@@ -42,7 +58,7 @@ function isJson(type: PostgresType): boolean {
 }
 
 function compositeText(
-  value: { readonly [key: string]: JsonValue },
+  value: { readonly [key: string]: RequestValue },
   members: readonly (readonly [string, PostgresType])[],
 ): string {
   const parts = members.map(([name, type]) => {
