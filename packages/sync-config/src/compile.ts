@@ -85,7 +85,8 @@ function parseAll(compilation: Compilation, queries: readonly ScalarText[]): rea
 
 function parseOne({ file, problems, references }: Compilation, query: ScalarText): ParsedQuery | undefined {
   const { edition, fixedJsonExtract } = file
-  const context = makeQueryContext({ query, problems, references, edition, fixedJsonExtract })
+  const { engine } = file.values
+  const context = makeQueryContext({ query, problems, references, edition, fixedJsonExtract, engine })
   const { select, faults, folded } = parseQuery(query.text)
   for (const { span, message } of faults) context.refuse(span, message)
   for (const name of edition < 3 ? folded : []) {

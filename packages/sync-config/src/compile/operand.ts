@@ -200,16 +200,18 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
 function lowerIs(at: OperandScope, sql: SqlExpression & { kind: 'is' }): Operand | undefined {
   const operand = lowerOperand(at, sql.operand)
   return combine(at.context, sql, [operand], ([inner = TRUE]) => {
-    const test = isTest(sql.what, inner)
+    const test = isTest(at.context, sql.what, inner)
     return sql.negated ? negate(test) : test
   })
 }
 
-/** Of NULL too it is known whether it IS something. */
-function isTest(what: 'null' | 'true' | 'false', operand: Expression): Expression {
+/** Of NULL too it is known whether it IS something. IS TRUE means being 1, but in SQLite being true. */
+function isTest({ engine }: QueryContext, what: 'null' | 'true' | 'false', operand: Expression): Expression {
   if (what === 'null') return { kind: 'is-null', operand }
-  const equal = compare('=', operand, what === 'true' ? TRUE : FALSE)
-  return joinLogic('and', [negate({ kind: 'is-null', operand }), equal])
+  const isTrue = what === 'true'
+  const equal = compare('=', operand, isTrue ? TRUE : FALSE)
+  const truth = isTrue ? operand : negate(operand)
+  return joinLogic('and', [negate({ kind: 'is-null', operand }), engine === 'sqlite' ? truth : equal])
 }
 
 function lowerBetween(at: OperandScope, sql: SqlExpression & { kind: 'between' }): Operand | undefined {

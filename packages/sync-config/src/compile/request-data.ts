@@ -62,20 +62,24 @@ export function extractText(context: QueryContext, object: Expression, key: Expr
 function pathTo(context: QueryContext, object: Expression): (Expression & { kind: 'request' }) | undefined {
   // A member is a text that may happen to hold JSON; only the whole object is JSON from the start.
   if (object.kind === 'request') return object.path.length === 0 ? object : undefined
-  if (object.kind !== 'call' || object.name !== '->') return undefined
+  if (object.kind !== 'call' || object.name !== '->' || context.engine === 'sqlite') return undefined
   const [outer, key] = object.args
   const within = outer === undefined ? undefined : pathTo(context, outer)
   const rest = key === undefined ? undefined : pathOf(context, key)
   return within === undefined || rest === undefined ? undefined : { ...within, path: [...within.path, ...rest] }
 }
 
-/** `$.a.b` walks members; any other key is one name, which older configs split at dots. */
-function pathOf({ fixedJsonExtract }: QueryContext, key: Expression): readonly string[] | undefined {
+/** `$.a.b` walks members; any other key is one name, which older configs split at dots. SQLite reads its paths itself. */
+function pathOf({ fixedJsonExtract, engine }: QueryContext, key: Expression): readonly string[] | undefined {
+  if (engine === 'sqlite') return key.kind === 'text' && PLAIN_NAME.test(key.value) ? [key.value] : undefined
   if (key.kind === 'integer') return [key.digits]
   if (key.kind !== 'text') return undefined
   if (key.value.startsWith('$')) return key.value.split('.').slice(1)
   return fixedJsonExtract ? [key.value] : key.value.split('.')
 }
+
+/** Means a member of that name in SQLite, too. */
+const PLAIN_NAME = /^[^$["\\][^"\\]*$/
 
 function styleOf({ fixedJsonExtract }: QueryContext): 'extract' | 'extract-null-text' {
   return fixedJsonExtract ? 'extract' : 'extract-null-text'

@@ -61,7 +61,8 @@ export function compileSqliteExpression<Input>(expression: Expression, leaves: L
 
 /** Is the expression true? Neither NULL nor NOT NULL is. */
 export function compileSqliteTest<Input>(expression: Expression, leaves: Leaves<Input>): Test<Input> {
-  const quick = leaves.quickTest(expression)
+  // NaN IS NULL here, which the text of a column does not tell.
+  const quick = expression.kind === 'is-null' ? undefined : leaves.quickTest(expression)
   if (quick !== undefined) return quick
   switch (expression.kind) {
     case 'and':

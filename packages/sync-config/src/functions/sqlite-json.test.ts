@@ -99,7 +99,7 @@ function json(depth: number): fc.Arbitrary<string> {
 
 /** One character taken away, or put in. */
 const damaged = fc
-  .tuple(json(2), fc.nat(40), fc.constantFrom('', ...'{}[]:,"\'\\ 0.eE+-xntfu/*'))
+  .tuple(json(2), fc.nat(40), fc.constantFrom('', ...'{}[]:,"\'\\ 0.eE+-xntfu/*'.split('')))
   .map(([text, at, put]) => text.slice(0, at) + put + text.slice(put === '' ? at + 1 : at))
 /** Half a surrogate pair is no text in SQLite. */
 const LONE_SURROGATE = /\\ud83d(?!\\ude00)|(?<!\\ud83d)\\ude00/
@@ -181,6 +181,5 @@ const EACH = `ifnull((SELECT group_concat(typeof(key) || hex(key) || ' ' || type
   FROM json_each(?1)), '')`
 
 function describe(value: SqliteValue): string {
-  const { typeof: kindOf, hex } = SQLITE_FUNCTIONS
-  return `${kindOf?.(value)}${hex?.(value)}`
+  return (['typeof', 'hex'] as const).map((name) => String(SQLITE_FUNCTIONS[name]?.(value))).join('')
 }

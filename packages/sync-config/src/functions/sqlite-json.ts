@@ -1,5 +1,6 @@
 import type { SqliteValue } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
+import type { Element } from './each-element.ts'
 import { type JsonNode, malformedJson, nodeToJson, nodeToValue } from './sqlite-json-node.ts'
 import { findByPath, toPath } from './sqlite-json-path.ts'
 import { unescapeJson } from './sqlite-json-string.ts'
@@ -47,9 +48,7 @@ export function isValidJson(value: SqliteValue): SqliteValue {
 }
 
 /** The rows of `json_each(json)`. A scalar is one without a key, NULL has none. */
-export function eachSqliteElement(
-  json: SqliteValue,
-): readonly { readonly key: SqliteValue; readonly value: SqliteValue }[] {
+export function eachSqliteElement(json: SqliteValue): readonly Element[] {
   if (json === null) return []
   const root = readRoot(json)
   switch (root.kind) {
