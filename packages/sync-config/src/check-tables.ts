@@ -42,14 +42,55 @@ function checkTarget(target: ReferenceTarget, tables: readonly SourceTable[]): r
           return { kind: 'no-id', message: `Table ${titleOf(each)} has no column "id", ${advice}` }
         })
     case 'text-comparison':
-      return matching
-        .filter(({ columns }) => columns.some(({ name, type }) => name === target.column && isNumber(type)))
-        .map((each) => {
-          const advice = `compare CAST(${target.column} AS text)`
-          const fault = `is a number and never equals ${target.with}, which is text`
-          return { kind: 'never-equal', message: `Column "${target.column}" of ${titleOf(each)} ${fault}: ${advice}` }
-        })
+      return columnsOfKind(target, matching, 'number').map((title) => {
+        const fault = `${title} is a number and never equals ${target.with}, which is text`
+        return { kind: 'never-equal', message: `${fault}: compare CAST(${target.column} AS text)` }
+      })
+    case 'number-comparison':
+      return columnsOfKind(target, matching, 'text').map((title) => {
+        const fault = `${title} is synced as text and never equals the number ${target.with}`
+        return {
+          kind: 'never-equal',
+          message: `${fault}: write '${target.with}', or compare CAST(${target.column} AS numeric)`,
+        }
+      })
+    case 'column-comparison':
+      return checkColumns(target, matching, tables)
   }
+}
+
+type ColumnName = { readonly table: TablePattern; readonly column: string }
+
+/** Titles of the columns of that name whose values are of a kind. */
+function columnsOfKind(
+  { column }: ColumnName,
+  tables: readonly SourceTable[],
+  kind: 'number' | 'text',
+): readonly string[] {
+  return tables.flatMap((table) => {
+    const type = table.columns.find(({ name }) => name === column)?.type
+    return type !== undefined && valueKind(type) === kind ? `Column "${column}" of ${titleOf(table)}` : []
+  })
+}
+
+function checkColumns(
+  target: ReferenceTarget & { kind: 'column-comparison' },
+  matching: readonly SourceTable[],
+  tables: readonly SourceTable[],
+): readonly Fault[] {
+  const others = tables.filter((table) => matchesTable(target.with.table, table))
+  for (const [kind, otherKind] of [
+    ['number', 'text'],
+    ['text', 'number'],
+  ] as const) {
+    const [one] = columnsOfKind(target, matching, kind)
+    const [other] = columnsOfKind(target.with, others, otherKind)
+    if (one === undefined || other === undefined) continue
+    const advice = 'cast one of them, as in CAST(column AS text)'
+    const fault = `${one} is synced as ${kind}, and never equals the ${otherKind} in ${other.replace('Column', 'column')}`
+    return [{ kind: 'never-equal', message: `${fault}: ${advice}` }]
+  }
+  return NONE
 }
 
 /** Of the tables behind a wildcard one is enough that has it. */
@@ -87,9 +128,11 @@ function describeMissing(table: TablePattern, tables: readonly SourceTable[]): s
   return `Table ${patternText(table)} does not exist${didYouMean(table.name, inSchema)}: it is synced once it does`
 }
 
-const NUMBERS = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8'])
+const NUMBERS = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8', 'bool'])
 
-function isNumber(type: PostgresType): boolean {
-  if (type.kind === 'domain') return isNumber(type.base)
-  return type.kind === 'base' && NUMBERS.has(type.name)
+/** What values of a type are once they are synced: exact decimals, for one, are text. */
+function valueKind(type: PostgresType): 'number' | 'text' | 'binary' {
+  if (type.kind === 'domain') return valueKind(type.base)
+  if (type.kind !== 'base') return 'text'
+  return NUMBERS.has(type.name) ? 'number' : type.name === 'bytea' ? 'binary' : 'text'
 }

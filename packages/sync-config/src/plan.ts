@@ -205,6 +205,15 @@ export type ReferenceTarget =
   | { readonly kind: 'cte'; readonly name: string }
   /** A column that is compared with a text of the request. */
   | { readonly kind: 'text-comparison'; readonly table: TablePattern; readonly column: string; readonly with: string }
+  /** A column that is compared with a number. */
+  | { readonly kind: 'number-comparison'; readonly table: TablePattern; readonly column: string; readonly with: string }
+  /** Two columns that are compared. */
+  | {
+      readonly kind: 'column-comparison'
+      readonly table: TablePattern
+      readonly column: string
+      readonly with: { readonly table: TablePattern; readonly column: string }
+    }
 
 /** A part of a plan as canonical text: equal parts have equal text. Members keep the order in which they were built. */
 export type PartText = Branded<string, 'PartText'>

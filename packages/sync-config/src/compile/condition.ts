@@ -1,4 +1,5 @@
 import type { InRight, Select, SqlExpression } from '../sql/tree.ts'
+import type { TablePattern } from '../types.ts'
 import { addEach, openCte, openFrom, warnOfDistinct } from './from.ts'
 import { compare } from './logic.ts'
 import { arrayOf, commonOwner, isConstantEach, lowerOperand, warnOfLiteral } from './operand.ts'
@@ -46,6 +47,7 @@ function lowerEquality(at: QueryScope, sql: Binary, negated: boolean): Condition
 }
 
 function equate(site: Site, left: Operand, right: Operand, negated: boolean): Condition | undefined {
+  referComparison(site, left, right)
   const owner = commonOwner(left.owner, right.owner)
   if (owner !== undefined && (negated || !isOpen(left, right))) {
     return testOf(site, owner, compare('=', left.expression, right.expression), negated)
@@ -56,7 +58,6 @@ function equate(site: Site, left: Operand, right: Operand, negated: boolean): Co
       'A column and a value of another table or of the request can only be compared with =, without NOT',
     )
   }
-  referTextComparison(site, left, right)
   return equalityOf(site, left, right)
 }
 
@@ -66,21 +67,43 @@ function isOpen(left: Operand, right: Operand): boolean {
   return left.owner !== right.owner && (isConstantEach(left.owner) || isConstantEach(right.owner))
 }
 
-/** Notes a column that is compared with the user's id, which is always text, for the check against real tables. */
-function referTextComparison({ context }: Site, left: Operand, right: Operand): void {
-  for (const [column, other] of [
+/** Notes what a column is compared with, for the check against real tables: text never equals a number. */
+function referComparison({ context }: Site, left: Operand, right: Operand): void {
+  for (const [side, other] of [
     [left, right],
     [right, left],
   ] as const) {
-    const isUserId =
-      other.expression.kind === 'request' &&
-      other.expression.source === 'claims' &&
-      other.expression.path.join() === 'sub'
-    if (isUserId && column.owner.kind === 'table' && column.expression.kind === 'column') {
-      const { table } = column.owner
-      context.refer(column, { kind: 'text-comparison', table, column: column.expression.name, with: 'the user id' })
+    const column = columnOf(side)
+    if (column === undefined) continue
+    const { expression } = other
+    const place = { start: side.start, end: side.end }
+    switch (expression.kind) {
+      case 'text':
+        context.refer(place, { kind: 'text-comparison', ...column, with: `'${expression.value}'` })
+        break
+      case 'request':
+        if (expression.source !== 'claims' || expression.path.join() !== 'sub') break
+        context.refer(place, { kind: 'text-comparison', ...column, with: 'the user id' })
+        break
+      case 'integer':
+        context.refer(place, { kind: 'number-comparison', ...column, with: expression.digits })
+        break
+      case 'column': {
+        const second = columnOf(other)
+        if (second !== undefined && side === left) {
+          context.refer(place, { kind: 'column-comparison', ...column, with: second })
+        }
+      }
     }
   }
+}
+
+function columnOf({
+  owner,
+  expression,
+}: Operand): { readonly table: TablePattern; readonly column: string } | undefined {
+  if (owner.kind !== 'table' || expression.kind !== 'column') return undefined
+  return { table: owner.table, column: expression.name }
 }
 
 /** `x IN …` asks for a row, or an element, that equals x. */

@@ -32,10 +32,11 @@ export class Ctes implements CteScope {
     return found.cte
   }
 
-  /** Reports what is wrong with each, also where nothing refers to it; then that is a warning of its own. */
+  /** Reports what is wrong with each, and which of them nothing refers to. */
   check(problems: Problems): void {
     for (const { cte, entry } of this.#own.values()) {
-      if (!this.#used.has(entry.name)) {
+      // A query that was refused may not have come to the place where it refers to one.
+      if (!this.#used.has(entry.name) && !problems.hasErrors) {
         problems.warn(entry.offset, `Nothing refers to the common table expression "${entry.name}": remove it`)
       }
       if (cte === undefined) continue

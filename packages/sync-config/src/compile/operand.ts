@@ -2,6 +2,7 @@ import { didYouMean } from '../file/suggest.ts'
 import { CAST_TYPES, isScalarFunction, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
 import { type Expression, partsOf } from '../plan.ts'
 import type { InRight, Name, SqlExpression } from '../sql/tree.ts'
+
 import { compare, joinLogic, negate } from './logic.ts'
 import type { QueryContext } from './query-context.ts'
 import { extractText, isRequestPrefix, readRequestCall } from './request-data.ts'
@@ -15,6 +16,7 @@ import {
   REQUEST,
   type Scope,
 } from './scope.ts'
+import { describeUnknownFunction, describeUnknownType } from '../sql/unknown-name.ts'
 
 const FALSE: Expression = { kind: 'integer', digits: '0' }
 const TRUE: Expression = { kind: 'integer', digits: '1' }
@@ -121,22 +123,19 @@ function lowerTablePart(at: OperandScope, sql: Call & { readonly qualifier: Name
   return { owner: source, expression: { kind: 'table', part }, start, end }
 }
 
-const AGGREGATES = new Set(['count', 'sum', 'avg', 'min', 'max', 'group_concat', 'string_agg', 'array_agg', 'json_agg'])
-
 function refuseCall(context: QueryContext, sql: Call): undefined {
   const name = sql.name.text
-  if (AGGREGATES.has(name)) return context.refuse(sql, `Aggregates like ${name}() do not exist in sync configs`)
   if (name === 'json_each') {
     return context.refuse(sql, 'json_each() gives rows, not a value: write it after FROM, or value IN array')
   }
-  return context.refuse(sql, `Unknown function ${name}()${didYouMean(name, Object.keys(SCALAR_FUNCTIONS))}`)
+  return context.refuse(sql, describeUnknownFunction(name))
 }
 
 function lowerCast(at: OperandScope, sql: SqlExpression & { kind: 'cast' }): Operand | undefined {
   const operand = lowerOperand(at, sql.operand)
   const type = CAST_TYPES.find((known) => known === sql.type.text)
   if (type === undefined) {
-    return at.context.refuse(sql.type, `Cannot cast to "${sql.type.text}": expected ${CAST_TYPES.join(', ')}`)
+    return at.context.refuse(sql.type, describeUnknownType(sql.type.text))
   }
   return combine(at.context, sql, [operand], (args) => ({ kind: 'call', name: `cast_${type}`, args }))
 }
@@ -270,7 +269,8 @@ export function arrayOf(context: QueryContext, right: ArrayRight): SqlExpression
 export function warnOfLiteral(context: QueryContext, array: SqlExpression): void {
   const isLiteral = array.kind === 'integer' || array.kind === 'real' || array.kind === 'boolean'
   if (!isLiteral && !(array.kind === 'text' && !array.value.trimStart().startsWith('['))) return
-  const text = context.textOf(array)
+  // One value in parentheses is that value.
+  const text = context.textOf(array).replace(/^\(\s*(.*?)\s*\)$/s, '$1')
   context.warn(array, `Right of IN stands an array as JSON text, which ${text} is not: write IN ARRAY[${text}]`)
 }
 

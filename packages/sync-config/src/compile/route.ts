@@ -203,7 +203,7 @@ class RouteBuilder {
   }
 
   #isKnown(owner: Owner): boolean {
-    return !isRowSource(owner) || this.#stepOf(owner) !== undefined
+    return owner.kind !== 'table' || this.#stepOf(owner) !== undefined
   }
 }
 

@@ -149,9 +149,18 @@ const ELSEWHERE: { readonly [qualifier: string]: string } = {
 export function refuseQualifier(context: QueryContext, scope: Scope | undefined, qualifier: Name): undefined {
   const { text } = qualifier
   const names = namesIn(scope)
+  const alias = aliasOf(scope, text)
+  if (alias !== undefined) return context.refuse(qualifier, `Unknown table "${text}": it is called "${alias}" here`)
   const elsewhere = Object.hasOwn(ELSEWHERE, text) ? `: ${ELSEWHERE[text]}` : undefined
   const expected = names.length === 0 ? ': there is none here' : `: expected ${names.join(' or ')}`
   return context.refuse(qualifier, `Unknown table "${text}"${elsewhere ?? (didYouMean(text, names) || expected)}`)
+}
+
+/** What a table of that name is called instead. */
+function aliasOf(scope: Scope | undefined, table: string): string | undefined {
+  if (scope === undefined) return undefined
+  const found = scope.sources.find((source) => source.kind === 'table' && source.table.name === table)
+  return found?.name ?? aliasOf(scope.outer, table)
 }
 
 export function findSource(scope: Scope | undefined, name: string): NamedSource | undefined {
