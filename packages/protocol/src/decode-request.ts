@@ -1,7 +1,7 @@
 import { HeadwaterError } from './errors.ts'
 import { OP_ID_ZERO, type OpId, parseOpId } from './op-id.ts'
 import { toBucketName } from './operation.ts'
-import type { JsonObject, JsonValue, StreamSubscription, SyncRequest } from './request.ts'
+import type { RequestObject, RequestValue, StreamSubscription, SyncRequest } from './request.ts'
 
 /** Clients use 2147483647 for "everything", so no bucket may have it. */
 const PRIORITY_MAX = 2_147_483_646
@@ -38,7 +38,7 @@ function badRequest(problems: readonly string[]): HeadwaterError {
   return new HeadwaterError('bad-request', `Cannot read the sync request: ${listed}${unlisted}`)
 }
 
-function decodePosition(item: JsonValue, path: string, problems: string[]): SyncRequest['buckets'] {
+function decodePosition(item: RequestValue, path: string, problems: string[]): SyncRequest['buckets'] {
   const fields = objectOf(item, path, problems)
   if (fields === undefined) return []
   const name = fields['name']
@@ -47,7 +47,7 @@ function decodePosition(item: JsonValue, path: string, problems: string[]): Sync
   return typeof name === 'string' ? [{ name: toBucketName(name), after }] : []
 }
 
-function decodeAfter(value: JsonValue | undefined, path: string, problems: string[]): OpId {
+function decodeAfter(value: RequestValue | undefined, path: string, problems: string[]): OpId {
   try {
     if (typeof value === 'string') return parseOpId(value)
   } catch (error) {
@@ -57,7 +57,7 @@ function decodeAfter(value: JsonValue | undefined, path: string, problems: strin
   return OP_ID_ZERO
 }
 
-function decodeSubscriptions(value: JsonValue | undefined, problems: string[]): readonly StreamSubscription[] {
+function decodeSubscriptions(value: RequestValue | undefined, problems: string[]): readonly StreamSubscription[] {
   if (value === undefined || value === null) {
     problems.push('streams.subscriptions: expected an array, got nothing')
     return []
@@ -67,7 +67,7 @@ function decodeSubscriptions(value: JsonValue | undefined, problems: string[]): 
   )
 }
 
-function decodeSubscription(item: JsonValue, path: string, problems: string[]): StreamSubscription[] {
+function decodeSubscription(item: RequestValue, path: string, problems: string[]): StreamSubscription[] {
   const fields = objectOf(item, path, problems)
   if (fields === undefined) return []
   const stream = stringOf(fields['stream'], `${path}.stream`, problems)
@@ -80,14 +80,14 @@ function decodeSubscription(item: JsonValue, path: string, problems: string[]): 
   return [{ stream, parameters, overridePriority }]
 }
 
-function decodePriority(value: JsonValue | undefined, path: string, problems: string[]): number | undefined {
+function decodePriority(value: RequestValue | undefined, path: string, problems: string[]): number | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= PRIORITY_MAX) return value
   problems.push(`${path}: expected a whole number from 0 to ${PRIORITY_MAX}, got ${quote(value)}`)
   return undefined
 }
 
-function decodeAppMetadata(value: JsonValue | undefined, problems: string[]): { readonly [key: string]: string } {
+function decodeAppMetadata(value: RequestValue | undefined, problems: string[]): { readonly [key: string]: string } {
   const entries = Object.entries(objectOf(value, 'app_metadata', problems) ?? {})
   const texts: [string, string][] = []
   for (const [key, entry] of entries) {
@@ -97,36 +97,36 @@ function decodeAppMetadata(value: JsonValue | undefined, problems: string[]): { 
   return Object.fromEntries(texts)
 }
 
-function objectOf(value: unknown, path: string, problems: string[]): JsonObject | undefined {
+function objectOf(value: unknown, path: string, problems: string[]): RequestObject | undefined {
   if (value === undefined || value === null) return undefined
-  if (isJsonObject(value)) return value
+  if (isObject(value)) return value
   problems.push(`${path}: expected an object, got ${quote(value)}`)
   return undefined
 }
 
-function isJsonObject(value: unknown): value is JsonObject {
+function isObject(value: unknown): value is RequestObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function arrayOf(value: JsonValue | undefined, path: string, problems: string[]): readonly JsonValue[] {
+function arrayOf(value: RequestValue | undefined, path: string, problems: string[]): readonly RequestValue[] {
   if (value === undefined || value === null) return []
   if (isJsonArray(value)) return value
   problems.push(`${path}: expected an array, got ${quote(value)}`)
   return []
 }
 
-function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
+function isJsonArray(value: RequestValue): value is readonly RequestValue[] {
   return Array.isArray(value)
 }
 
-function stringOf(value: JsonValue | undefined, path: string, problems: string[]): string | undefined {
+function stringOf(value: RequestValue | undefined, path: string, problems: string[]): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
   problems.push(`${path}: expected text, got ${quote(value)}`)
   return undefined
 }
 
-function booleanOf(value: JsonValue | undefined, path: string, problems: string[]): boolean | undefined {
+function booleanOf(value: RequestValue | undefined, path: string, problems: string[]): boolean | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'boolean') return value
   problems.push(`${path}: expected true or false, got ${quote(value)}`)
@@ -134,5 +134,9 @@ function booleanOf(value: JsonValue | undefined, path: string, problems: string[
 }
 
 function quote(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 60)
+  return value === undefined
+    ? 'nothing'
+    : (
+        JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? typeof value
+      ).slice(0, 60)
 }

@@ -12,27 +12,21 @@ export type DataLineHeader = {
   readonly hasMore: boolean
 }
 
-/** Operations as storage hands them out. */
+/** Operations as storage hands them out: pieces to be written in order. */
 export type EncodedBody = {
-  /** `ndjson`: objects joined by commas. `bson`: documents one after the other, without array keys. */
-  readonly body: Uint8Array
-  /** Bytes of each document in `body`; only read for `bson`. */
-  readonly lengths: readonly number[]
-  readonly count: number
+  /** `ndjson`: objects joined by commas. `bson`: elements of an array with the keys 0, 1, … */
+  readonly body: readonly Uint8Array[]
 }
 
 const utf8 = new TextEncoder()
 
-/**
- * A data line as pieces to be written in order. In NDJSON the operations are passed on as they are, by reference;
- * in BSON they are copied once, since each needs an array key in front of it.
- */
-export function encodeDataLine(header: DataLineHeader, operations: EncodedBody, format: OperationFormat): Uint8Array[] {
-  if (format === 'bson') return [encodeBsonDataLine(header, operations)]
+/** A data line as pieces to be written in order. The operations are passed on as they are, by reference. */
+export function encodeDataLine(header: DataLineHeader, { body }: EncodedBody, format: OperationFormat): Uint8Array[] {
+  if (format === 'bson') return encodeBsonDataLine(header, body)
   const bucket = escapeLineEnds(JSON.stringify(header.bucket))
   return [
     utf8.encode(`{"data":{"bucket":${bucket},"after":"${header.after}","has_more":${header.hasMore},"data":[`),
-    operations.body,
+    ...body,
     utf8.encode(`],"next_after":"${header.nextAfter}"}}\n`),
   ]
 }
@@ -40,43 +34,52 @@ export function encodeDataLine(header: DataLineHeader, operations: EncodedBody, 
 /**
  *     {data: {bucket: string, after: string, has_more: bool, data: [documents], next_after: string}}
  */
-function encodeBsonDataLine(header: DataLineHeader, operations: EncodedBody): Uint8Array {
-  const { body, lengths, count } = operations
+function encodeBsonDataLine(header: DataLineHeader, body: readonly Uint8Array[]): Uint8Array[] {
   const bucket = utf8.encode(header.bucket)
   const after = utf8.encode(header.after.toString())
   const nextAfter = utf8.encode(header.nextAfter.toString())
-  const arrayBytes = 5 + body.length + arrayKeyBytes(count)
+  const arrayBytes = body.reduce((bytes, { length }) => bytes + length, DOCUMENT_BYTES)
+  const headBytes =
+    stringElementBytes('bucket', bucket) + stringElementBytes('after', after) + (elementHeadBytes('has_more') + 1)
   const innerBytes =
-    5 +
-    stringElementBytes('bucket', bucket) +
-    stringElementBytes('after', after) +
-    (elementHeadBytes('has_more') + 1) +
-    (elementHeadBytes('data') + arrayBytes) +
-    stringElementBytes('next_after', nextAfter)
-  const line = new LineBuffer(5 + elementHeadBytes('data') + innerBytes)
+    DOCUMENT_BYTES + headBytes + (elementHeadBytes('data') + arrayBytes) + stringElementBytes('next_after', nextAfter)
 
-  line.int32(line.bytes.length)
-  line.elementHead(BSON_TYPE.document, 'data')
-  line.int32(innerBytes)
-  line.stringElement('bucket', bucket)
-  line.stringElement('after', after)
-  line.elementHead(BSON_TYPE.boolean, 'has_more')
-  line.byte(header.hasMore ? 1 : 0)
-  line.elementHead(BSON_TYPE.array, 'data')
-  line.int32(arrayBytes)
-  let bodyAt = 0
-  for (let index = 0; index < count; index++) {
-    const length = lengths[index] ?? 0
-    line.elementHead(BSON_TYPE.document, String(index))
-    line.raw(body.subarray(bodyAt, bodyAt + length))
-    bodyAt += length
-  }
-  line.byte(0)
-  line.stringElement('next_after', nextAfter)
-  line.byte(0)
-  line.byte(0)
-  return line.finish()
+  const head = new FixedWriter(2 * INT32_BYTES + 2 * elementHeadBytes('data') + INT32_BYTES + headBytes)
+  head.int32(DOCUMENT_BYTES + elementHeadBytes('data') + innerBytes)
+  head.elementHead(BSON_TYPE.document, 'data')
+  head.int32(innerBytes)
+  head.stringElement('bucket', bucket)
+  head.stringElement('after', after)
+  head.elementHead(BSON_TYPE.boolean, 'has_more')
+  head.byte(header.hasMore ? 1 : 0)
+  head.elementHead(BSON_TYPE.array, 'data')
+  head.int32(arrayBytes)
+
+  const end = new FixedWriter(1 + stringElementBytes('next_after', nextAfter) + 2)
+  end.byte(0)
+  end.stringElement('next_after', nextAfter)
+  end.byte(0)
+  end.byte(0)
+  return [head.finish(), ...body, end.finish()]
 }
+
+/** Documents as elements of an array, the first with the key `firstKey`. */
+export function encodeBsonElements(documents: readonly Uint8Array[], firstKey: number): Uint8Array {
+  const keys = documents.map((_, n) => String(firstKey + n))
+  const writer = new FixedWriter(
+    documents.reduce((bytes, { length }, n) => bytes + elementHeadBytes(keys[n] ?? '') + length, 0),
+  )
+  for (const [n, document] of documents.entries()) {
+    writer.elementHead(BSON_TYPE.document, keys[n] ?? '')
+    writer.raw(document)
+  }
+  return writer.finish()
+}
+
+const INT32_BYTES = 4
+
+/** Of a document without elements: its length and a zero. */
+const DOCUMENT_BYTES = 5
 
 function elementHeadBytes(name: string): number {
   return name.length + 2
@@ -86,22 +89,15 @@ function stringElementBytes(name: string, text: Uint8Array): number {
   return elementHeadBytes(name) + 4 + text.length + 1
 }
 
-/** Bytes of type, decimal index and zero over all elements of an array. */
-function arrayKeyBytes(count: number): number {
-  let bytes = count * 3
-  for (let limit = 10; limit < count; limit *= 10) bytes += count - limit
-  return bytes
-}
-
 /** A buffer of known size that is filled from the front. Names are ASCII. */
-class LineBuffer {
-  readonly bytes: Uint8Array
+class FixedWriter {
+  readonly #bytes: Uint8Array
   readonly #view: DataView
   #at = 0
 
   constructor(bytes: number) {
-    this.bytes = new Uint8Array(bytes)
-    this.#view = new DataView(this.bytes.buffer)
+    this.#bytes = new Uint8Array(bytes)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 
   byte(value: number): void {
@@ -115,7 +111,7 @@ class LineBuffer {
   }
 
   raw(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.#at)
+    this.#bytes.set(bytes, this.#at)
     this.#at += bytes.length
   }
 
@@ -133,9 +129,9 @@ class LineBuffer {
   }
 
   finish(): Uint8Array {
-    if (this.#at !== this.bytes.length) {
-      throw new RangeError(`A data line of ${this.bytes.length} bytes was filled with ${this.#at}`)
+    if (this.#at !== this.#bytes.length) {
+      throw new RangeError(`A part of a data line of ${this.#bytes.length} bytes was filled with ${this.#at}`)
     }
-    return this.bytes
+    return this.#bytes
   }
 }

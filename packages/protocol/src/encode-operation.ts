@@ -1,5 +1,6 @@
 import { BsonWriter } from './bson-writer.ts'
 import { escapeLineEnds } from './ndjson.ts'
+import type { OpId } from './op-id.ts'
 import type { Operation } from './operation.ts'
 
 /**
@@ -19,26 +20,36 @@ export function encodeOperation(operation: Operation, format: OperationFormat): 
     writeBson(scratch, operation)
     return scratch.toBytes()
   }
-  return utf8.encode(formatOperation(operation, format))
+  return utf8.encode(escapeLineEnds(formatOperation(operation, operation.opId, format)))
 }
 
-/** The text of `encodeOperation`, for who puts many into one buffer. */
-export function formatOperation(operation: Operation, format: 'ndjson' | 'ndjson-nested'): string {
+/** An operation that may have no id yet. */
+export type UnnumberedOperation = Operation extends infer Kind
+  ? Kind extends Operation
+    ? Omit<Kind, 'opId'>
+    : never
+  : never
+
+/**
+ * The text of `encodeOperation`, for who puts many into one buffer, but for what `escapeLineEnds` changes: that is for
+ * the caller, who can tell from the bytes whether there is anything to escape.
+ */
+export function formatOperation(
+  operation: UnnumberedOperation,
+  opId: OpId | number,
+  format: 'ndjson' | 'ndjson-nested',
+): string {
   const isNested = format === 'ndjson-nested'
-  const { opId, checksum } = operation
+  const { checksum } = operation
   switch (operation.kind) {
     case 'put': {
       const { type, id, subkey, data } = operation
       const dataJson = isNested ? onOneLine(data) : JSON.stringify(data)
-      return escapeLineEnds(
-        `{"op_id":"${opId}","op":"PUT","object_type":${JSON.stringify(type)},"object_id":${JSON.stringify(id)},"checksum":${checksum},"subkey":${JSON.stringify(subkey)},"data":${dataJson}}`,
-      )
+      return `{"op_id":"${opId}","op":"PUT","object_type":${quote(type)},"object_id":${quote(id)},"checksum":${checksum},"subkey":${quote(subkey)},"data":${dataJson}}`
     }
     case 'remove': {
       const { type, id, subkey } = operation
-      return escapeLineEnds(
-        `{"op_id":"${opId}","op":"REMOVE","object_type":${JSON.stringify(type)},"object_id":${JSON.stringify(id)},"checksum":${checksum},"subkey":${JSON.stringify(subkey)}${isNested ? ',"data":null' : ''}}`,
-      )
+      return `{"op_id":"${opId}","op":"REMOVE","object_type":${quote(type)},"object_id":${quote(id)},"checksum":${checksum},"subkey":${quote(subkey)}${isNested ? ',"data":null' : ''}}`
     }
     case 'move':
     case 'clear':
@@ -50,6 +61,20 @@ const WIRE_NAMES = { put: 'PUT', remove: 'REMOVE', move: 'MOVE', clear: 'CLEAR' 
   Operation['kind'],
   string
 >
+
+/** `JSON.stringify`, but faster for the short plain texts that names and ids are. */
+function quote(text: string): string {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code < SPACE || code > TILDE || code === QUOTE || code === BACKSLASH) return JSON.stringify(text)
+  }
+  return `"${text}"`
+}
+
+const SPACE = 0x20
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const TILDE = 0x7e
 
 /** Line feeds in JSON stand between tokens only, where a space means the same. */
 function onOneLine(json: string): string {

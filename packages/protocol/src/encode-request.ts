@@ -1,10 +1,10 @@
-import type { JsonObject, SyncRequest } from './request.ts'
+import type { RequestObject, SyncRequest } from './request.ts'
 
 /**
  * The body of `POST /sync/stream`. Fields that no current service reads but older ones want
  * (`include_checksum`, `binary_data`) are sent as every client sends them.
  */
-export function encodeSyncRequest(request: SyncRequest): JsonObject {
+export function encodeSyncRequest(request: SyncRequest): RequestObject {
   return {
     buckets: request.buckets.map(({ name, after }) => ({ name, after: `${after}` })),
     include_checksum: true,

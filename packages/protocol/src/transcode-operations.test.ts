@@ -14,9 +14,11 @@ import {
 import { expect, test } from 'vitest'
 import { encodeOperation, formatOperation } from './encode-operation.ts'
 import { toChecksum } from './checksum.ts'
+import { encodeBsonElements } from './encode-data-line.ts'
+import { escapeLineEnds } from './ndjson.ts'
 import { OP_ID_MAX, toOpId } from './op-id.ts'
 import type { Operation } from './operation.ts'
-import { transcodeToBson } from './transcode-operations.ts'
+import { documentsOf, transcodeToBson } from './transcode-operations.ts'
 
 test('operations of every kind become the documents that encoding them would give', () => {
   assert(
@@ -26,6 +28,14 @@ test('operations of every kind become the documents that encoding them would giv
       )
     }),
   )
+})
+
+test('each document has its place in the array as a key', () => {
+  const written = Array.from({ length: 1_101 }, (_, n) => put({ id: String(n) }))
+  const elements = transcodeToBson(stored(written))
+  const documents = written.map((operation) => encodeOperation(operation, 'bson'))
+  expect(Buffer.from(elements.bytes).equals(encodeBsonElements(documents, 0))).toBe(true)
+  expect(documentsOf(elements, 99, 1_001)).toEqual(documents.slice(99, 1_001))
 })
 
 test('every character arrives, alone and after others', () => {
@@ -76,11 +86,13 @@ function operations(): Arbitrary<Operation> {
 
 /** As storage keeps them. */
 function stored(operations: readonly Operation[]) {
-  const bytes = operations.map((operation) => Buffer.from(`${formatOperation(operation, 'ndjson')},`))
+  const bytes = operations.map((operation) =>
+    Buffer.from(`${escapeLineEnds(formatOperation(operation, operation.opId, 'ndjson'))},`),
+  )
   let end = 0
   return { bytes: Buffer.concat(bytes), ends: Uint32Array.from(bytes, ({ length }) => (end += length)) }
 }
 
-function read({ bytes, ends }: ReturnType<typeof transcodeToBson>): Buffer[] {
-  return [...ends].map((end, n) => Buffer.from(bytes.subarray(ends[n - 1] ?? 0, end)))
+function read(elements: ReturnType<typeof transcodeToBson>): Buffer[] {
+  return documentsOf(elements, 0, elements.ends.length).map((document) => Buffer.from(document))
 }

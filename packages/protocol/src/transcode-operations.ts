@@ -8,9 +8,9 @@ export type OperationBytes = {
 }
 
 /**
- * Operations as `formatOperation` writes them for `ndjson`, each with a comma behind it, as BSON documents: the bytes
- * that `encodeOperation` makes of the same operations, several times faster, since nothing becomes a string between.
- * Throws a RangeError when the bytes are not what `formatOperation` writes.
+ * Operations as `formatOperation` writes them for `ndjson`, each with a comma behind it, as the elements of a BSON array
+ * with the keys 0, 1, …: the documents that `encodeOperation` makes of the same operations, several times faster, since
+ * nothing becomes a string between. Throws a RangeError when the bytes are not what `formatOperation` writes.
  */
 export function transcodeToBson(ndjson: OperationBytes): OperationBytes {
   const count = ndjson.ends.length
@@ -18,17 +18,35 @@ export function transcodeToBson(ndjson: OperationBytes): OperationBytes {
   const ends = new Uint32Array(count)
   let from = 0
   for (const [n, end] of ndjson.ends.entries()) {
+    transcoder.key(n)
     ends[n] = transcoder.operation(from, end)
     from = end
   }
   return { bytes: transcoder.finish(), ends }
 }
 
-/** So much larger is an operation in BSON at most: the names are longer by their types and lengths, the values never. */
-const GROWTH_BYTES_MAX = 32
+/** The documents `from` (included) to `to` (excluded) of such an array, without their keys. */
+export function documentsOf({ bytes, ends }: OperationBytes, from: number, to: number): Uint8Array[] {
+  const documents: Uint8Array[] = []
+  for (let n = from; n < to; n++) {
+    const start = n === 0 ? 0 : (ends[n - 1] ?? 0)
+    documents.push(bytes.subarray(start + String(n).length + KEY_FRAME_BYTES, ends[n]))
+  }
+  return documents
+}
+
+/** Type and zero around a key. */
+const KEY_FRAME_BYTES = 2
+
+/**
+ * So much larger is an operation in BSON at most: the names are longer by their types and lengths, the values never; and
+ * there is a key of up to ten digits.
+ */
+const GROWTH_BYTES_MAX = 44
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const ZERO = 0x30
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0))
 
@@ -79,6 +97,21 @@ class BsonTranscoder {
     this.#json = json
     this.#bson = new Uint8Array(bytesMax)
     this.#view = new DataView(this.#bson.buffer)
+  }
+
+  /** Type and key of the next document. */
+  key(index: number): void {
+    const bson = this.#bson
+    const digits = index < 10 ? 1 : index < 100 ? 2 : index < 1_000 ? 3 : String(index).length
+    bson[this.#to] = BSON_TYPE.document
+    let rest = index
+    for (let at = this.#to + digits; at > this.#to; at--) {
+      const tenth = Math.floor(rest / 10)
+      bson[at] = ZERO + rest - tenth * 10
+      rest = tenth
+    }
+    bson[this.#to + digits + 1] = 0
+    this.#to += digits + KEY_FRAME_BYTES
   }
 
   /** The operation whose JSON and comma are in these bytes; returns where its document ends. */
@@ -174,7 +207,7 @@ class BsonTranscoder {
     let from = this.#from
     let value = 0
     for (;;) {
-      const digit = (json[from] ?? 0) - 0x30
+      const digit = (json[from] ?? 0) - ZERO
       if (digit < 0 || digit > 9) break
       value = value * 10 + digit
       from += 1

@@ -13,7 +13,7 @@ import {
 } from './checksum.ts'
 import { decodeBsonLine, decodeLine } from './decode-line.ts'
 import { decodeSyncRequest } from './decode-request.ts'
-import { encodeDataLine } from './encode-data-line.ts'
+import { encodeBsonElements, encodeDataLine } from './encode-data-line.ts'
 import { encodeLine } from './encode-line.ts'
 import { encodeOperation, type OperationFormat } from './encode-operation.ts'
 import { encodeSyncRequest } from './encode-request.ts'
@@ -180,9 +180,11 @@ function encodeAnyLine(line: Line, format: OperationFormat): Buffer {
 function encodeBatch(batch: OperationBatch, format: OperationFormat): Buffer {
   const encoded = batch.operations.map((operation) => Buffer.from(encodeOperation(operation, format)))
   const comma = Buffer.from(',')
-  const body = format === 'bson' ? encoded : encoded.flatMap((bytes, index) => (index === 0 ? [bytes] : [comma, bytes]))
-  const lengths = encoded.map((bytes) => bytes.length)
-  return Buffer.concat(encodeDataLine(batch, { body: Buffer.concat(body), lengths, count: encoded.length }, format))
+  const body =
+    format === 'bson'
+      ? [encodeBsonElements(encoded, 0)]
+      : encoded.flatMap((bytes, index) => (index === 0 ? [bytes] : [comma, bytes]))
+  return Buffer.concat(encodeDataLine(batch, { body }, format))
 }
 
 function withoutNulls(value: JsonObject): unknown {

@@ -28,7 +28,6 @@ export type {
   ReadLookups,
   Request,
   RequestObject,
-  RequestSubscription,
   RequestValue,
   Resolution,
   RowOutcome,

@@ -3,9 +3,13 @@ import type {
   BucketReason,
   Branded,
   JsonObject,
+  RequestObject,
+  RequestValue,
   StreamEntry,
   StreamSubscription,
 } from '@headwater/protocol'
+
+export type { RequestObject, RequestValue }
 
 /** NULL, integer (bigint, exact), real (number), text, blob. There is no boolean: true is 1n. */
 export type SqliteValue = null | bigint | number | string | Uint8Array
@@ -131,26 +135,13 @@ export type TableProgram = {
   readonly events: readonly EventProgram[]
 }
 
-/** JSON of a request. A bigint is an integer that a number cannot hold exactly. */
-export type RequestValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | readonly RequestValue[]
-  | { readonly [name: string]: RequestValue }
-export type RequestObject = { readonly [name: string]: RequestValue }
-
 export type Request = {
   /** Claims of the verified token. */
   readonly claims: RequestObject
   readonly parameters: RequestObject
   readonly includeDefaults: boolean
-  readonly subscriptions: readonly RequestSubscription[]
+  readonly subscriptions: readonly StreamSubscription[]
 }
-
-export type RequestSubscription = Omit<StreamSubscription, 'parameters'> & { readonly parameters: RequestObject }
 
 export type GrantedBucket = {
   readonly bucket: BucketName

@@ -1,4 +1,4 @@
-import type { ErrorCode, JsonObject, JsonValue } from '@headwater/protocol'
+import type { ErrorCode, RequestObject, RequestValue } from '@headwater/protocol'
 
 /** Clocks of token issuer and service may differ by this much. */
 export const CLOCK_TOLERANCE_SECONDS = 60
@@ -12,7 +12,7 @@ export type ClaimRules = {
 export type VerifiedUser = {
   /** `sub` as text; the first half of write checkpoint keys. */
   readonly userId: string
-  readonly claims: JsonObject
+  readonly claims: RequestObject
   readonly expiresAtMs: number
 }
 
@@ -27,7 +27,7 @@ export type Refusal = {
 export type VerifyResult = { readonly kind: 'verified'; readonly user: VerifiedUser } | Refusal
 
 /** Decides on the claims of a token whose signature is good. */
-export function checkClaims(claims: JsonObject, rules: ClaimRules, nowMs: number): VerifyResult {
+export function checkClaims(claims: RequestObject, rules: ClaimRules, nowMs: number): VerifyResult {
   const nowSeconds = nowMs / 1000
   for (const name of ['sub', 'iat', 'exp']) {
     if (!(name in claims)) return refuse('auth-bad-token', `The token has no "${name}" claim`)
@@ -68,17 +68,19 @@ export function refuse(code: ErrorCode, message: string, details: Refusal['detai
 }
 
 /** True and false are 1 and 0, as in SQLite. Undefined for what is not a scalar. */
-function formatUserId(sub: JsonValue | undefined): string | undefined {
+function formatUserId(sub: RequestValue | undefined): string | undefined {
   if (typeof sub === 'boolean') return sub ? '1' : '0'
-  if (sub === null || typeof sub === 'string' || typeof sub === 'number') return String(sub)
+  if (sub === null || typeof sub === 'string' || typeof sub === 'number' || typeof sub === 'bigint') {
+    return String(sub)
+  }
   return undefined
 }
 
-function isForAudience(aud: JsonValue | undefined, accepted: readonly string[]): boolean {
+function isForAudience(aud: RequestValue | undefined, accepted: readonly string[]): boolean {
   const given: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   return given.some((audience) => typeof audience === 'string' && accepted.includes(audience))
 }
 
-function isObjectOrAbsent(value: JsonValue | undefined): boolean {
+function isObjectOrAbsent(value: RequestValue | undefined): boolean {
   return value === undefined || value === null || (typeof value === 'object' && !Array.isArray(value))
 }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { HeadwaterError, type JsonObject } from '@headwater/protocol'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Jwk } from './keys.ts'
 import { type AuthOptions, createTokenVerifier } from './token.ts'
@@ -28,6 +28,16 @@ describe('a token signed with the shared secret', () => {
     [null, 'null'],
   ])('may have the subject %j, which is the user id %s', async (sub, userId) => {
     expect(await verify(await sign({ ...valid(), sub }))).toMatchObject({ user: { userId } })
+  })
+
+  test('keeps integers that a number cannot hold, also as the subject', async () => {
+    const payload = `{"sub":9007199254740993,"team":9007199254740995,"iat":${NOW},"exp":${NOW + 300},"aud":"app"}`
+    const token = await new CompactSign(new TextEncoder().encode(payload))
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(new TextEncoder().encode(SECRET))
+    expect(await verify(token)).toMatchObject({
+      user: { userId: '9007199254740993', claims: { team: 9007199254740995n } },
+    })
   })
 
   test.each<[what: string, claims: object, code: string]>([

@@ -1,4 +1,5 @@
-import { HeadwaterError, type JsonObject } from '@headwater/protocol'
+import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+import { parseRequestJson } from '@headwater/sync-config'
 import { compactVerify, decodeProtectedHeader } from 'jose'
 import type { Log } from '../observe/log.ts'
 import { checkClaims, type Refusal, refuse, type VerifyResult } from './claims.ts'
@@ -50,7 +51,7 @@ export function createTokenVerifier(options: AuthOptions): TokenVerifier {
 }
 
 type Header = { readonly kind: 'header'; readonly algorithm: string; readonly kid: string | undefined }
-type Payload = { readonly kind: 'payload'; readonly claims: JsonObject }
+type Payload = { readonly kind: 'payload'; readonly claims: RequestObject }
 
 function readHeader(token: string): Header | Refusal {
   try {
@@ -131,15 +132,15 @@ async function verifyWith(
 
 function readClaims(payload: Uint8Array): Payload | Refusal {
   try {
-    const claims: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
-    if (isJsonObject(claims)) return { kind: 'payload', claims }
+    const claims = parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    if (isObject(claims)) return { kind: 'payload', claims }
   } catch {
     // Told below, like any other payload that is no object.
   }
   return refuse('auth-bad-token', 'The payload of the token is not a JSON object')
 }
 
-function isJsonObject(value: unknown): value is JsonObject {
+function isObject(value: unknown): value is RequestObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

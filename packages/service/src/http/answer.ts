@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { JsonObject } from '@headwater/protocol'
+import type { RequestObject } from '@headwater/protocol'
 import type { ContentEncoding } from './negotiate.ts'
 
 /** A request as the routes see it. */
@@ -10,7 +10,7 @@ export type HttpRequest = {
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
   /** The fields of a JSON body; none for other bodies. Throws `bad-request`, `request-too-large`, `unsupported-media-type`. */
-  readonly readFields: (bytesMax: number) => Promise<JsonObject>
+  readonly readFields: (bytesMax: number) => Promise<RequestObject>
   /** Aborts when the client is gone, and when the server stops. */
   readonly signal: AbortSignal
 }

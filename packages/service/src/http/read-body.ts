@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { HeadwaterError, type JsonObject } from '@headwater/protocol'
+import { parseRequestJson } from '@headwater/sync-config'
+import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 
 /**
  * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
  * Throws `bad-request`, `request-too-large`, `unsupported-media-type`.
  */
-export async function readFields(message: IncomingMessage, bytesMax: number): Promise<JsonObject> {
+export async function readFields(message: IncomingMessage, bytesMax: number): Promise<RequestObject> {
   const type = message.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   const isExpected = message.headers['transfer-encoding'] !== undefined || contentLength(message) > 0
   if (!isExpected) {
@@ -56,16 +57,16 @@ function tooLarge(bytesMax: number): HeadwaterError {
   return new HeadwaterError('request-too-large', `Cannot read the body: it is longer than ${bytesMax} bytes`)
 }
 
-function parseFields(body: Buffer): JsonObject {
+function parseFields(body: Buffer): RequestObject {
   let value: unknown
   try {
-    value = JSON.parse(body.toString())
+    value = parseRequestJson(body.toString())
   } catch (cause) {
     throw new HeadwaterError('bad-request', 'Cannot read the body: it is not JSON', { cause })
   }
-  return isJsonObject(value) ? value : {}
+  return isObject(value) ? value : {}
 }
 
-function isJsonObject(value: unknown): value is JsonObject {
+function isObject(value: unknown): value is RequestObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -44,6 +44,18 @@ describe('the request of a stream', () => {
     })
   })
 
+  test('keeps integers that a number cannot hold', async () => {
+    const { url, opened } = await start()
+    const streams = '{"subscriptions":[{"stream":"s","parameters":{"n":9007199254740993},"override_priority":null}]}'
+    const body = `{"parameters":{"id":9007199254740993,"near":2.5},"streams":${streams}}`
+    const headers = { 'content-type': 'application/json' }
+    await (await fetch(`${url}/sync/stream`, withToken({ body, headers }))).text()
+    expect(opened[0]?.request).toMatchObject({
+      parameters: { id: 9007199254740993n, near: 2.5 },
+      subscriptions: [{ stream: 's', parameters: { n: 9007199254740993n } }],
+    })
+  })
+
   test.each<[what: string, init: RequestInit, status: number]>([
     ['wrong fields', json({ buckets: [{ name: 'a', after: 5 }] }), 400],
     ['no JSON', { body: '{', headers: { 'content-type': 'application/json' } }, 400],

@@ -1,4 +1,4 @@
-import type { JsonObject, OpId, SyncRequest } from '@headwater/protocol'
+import type { RequestObject, OpId, SyncRequest } from '@headwater/protocol'
 import type { LoadedPlan, Resolution } from '@headwater/sync-config'
 import type { SyncStorage } from '../storage/storage.ts'
 
@@ -6,7 +6,7 @@ export type Resolve = {
   readonly plan: LoadedPlan
   readonly request: SyncRequest
   /** Of the verified token. */
-  readonly claims: JsonObject
+  readonly claims: RequestObject
   /** The state of the source as of which lookups are read. */
   readonly checkpoint: OpId
 }
