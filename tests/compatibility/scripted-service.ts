@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import {
   decodeSyncRequest,
+  encodeBsonElements,
   encodeDataLine,
   encodeLine,
   encodeOperation,
@@ -53,8 +54,9 @@ function encode(line: Line, format: LineFormat): readonly Uint8Array[] {
   const { operations, ...header } = line.batch
   const encoded = operations.map((operation) => encodeOperation(operation, format))
   const comma = Buffer.from(',')
-  const pieces =
-    format === 'bson' ? encoded : encoded.flatMap((bytes, index) => (index === 0 ? [bytes] : [comma, bytes]))
-  const body = { body: Buffer.concat(pieces), lengths: encoded.map(({ length }) => length), count: encoded.length }
-  return encodeDataLine(header, body, format)
+  const body =
+    format === 'bson'
+      ? [encodeBsonElements(encoded, 0)]
+      : encoded.flatMap((bytes, index) => (index === 0 ? [bytes] : [comma, bytes]))
+  return encodeDataLine(header, { body }, format)
 }

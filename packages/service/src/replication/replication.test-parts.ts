@@ -163,7 +163,7 @@ export async function startReplication(
           bytesMax: 1_000_000,
           operationsMax: 10_000,
         })
-        for (const operation of JSON.parse(`[${Buffer.from(read.body).toString()}]`) as readonly WireOperation[]) {
+        for (const operation of JSON.parse(`[${Buffer.concat(read.body).toString()}]`) as readonly WireOperation[]) {
           const name = `${operation.object_type}/${operation.object_id}`
           const bySubkey = rows.get(name) ?? new Map<string, string>()
           rows.set(name, bySubkey)

@@ -92,12 +92,10 @@ export type BucketRead = {
 
 export type EncodedOperations = {
   /**
-   * `ndjson`: operations as JSON objects joined by commas. `bson`: operations as BSON documents, one after the other,
-   * without array keys, in `lengths` bytes each. Views: copy before the next await if kept.
+   * Pieces that belong one behind the other. `ndjson`: operations as JSON objects joined by commas. `bson`: operations as
+   * elements of an array with the keys 0, 1, … Views of what many readers share: not to be written to.
    */
-  readonly body: Uint8Array
-  /** Byte length of each operation in `body` (commas not counted). Only filled for `bson`. */
-  readonly lengths: readonly number[]
+  readonly body: readonly Uint8Array[]
   readonly count: number
   /** Id of the last operation in `body`; `after` of the read when empty. */
   readonly nextAfter: OpId

@@ -1,35 +1,50 @@
 const SMALLEST_BYTES = 1_024
 
-/** Whole lines, gathered until they are worth handing on. */
+/** Pieces from this size on are handed on as they are; smaller ones are gathered, since each that is written costs. */
+const BY_REFERENCE_BYTES = 8_192
+
+/** Lines, gathered until they are worth handing on. */
 export class LineBuffer {
-  #bytes: Buffer | undefined
+  #parts: Uint8Array[] = []
+  #gathered: Buffer | undefined
+  #gatheredBytes = 0
   length = 0
 
-  /** Copies the pieces of one or more lines. */
+  /** Pieces of one or more lines, in order. Large ones must not be changed afterwards. */
   push(...pieces: readonly Uint8Array[]): void {
-    let more = 0
-    for (const piece of pieces) more += piece.length
-    const bytes = this.#reserve(more)
     for (const piece of pieces) {
-      bytes.set(piece, this.length)
       this.length += piece.length
+      if (piece.length >= BY_REFERENCE_BYTES) {
+        this.#seal()
+        this.#parts.push(piece)
+        continue
+      }
+      this.#reserve(piece.length).set(piece, this.#gatheredBytes)
+      this.#gatheredBytes += piece.length
     }
   }
 
-  /** What was gathered, now the caller's; empty afterwards. */
-  take(): Uint8Array {
-    const taken = this.#bytes?.subarray(0, this.length) ?? new Uint8Array(0)
-    this.#bytes = undefined
+  /** What was gathered, in order, now the caller's; empty afterwards. */
+  take(): readonly Uint8Array[] {
+    this.#seal()
+    const taken = this.#parts
+    this.#parts = []
     this.length = 0
     return taken
   }
 
+  #seal(): void {
+    if (this.#gathered !== undefined) this.#parts.push(this.#gathered.subarray(0, this.#gatheredBytes))
+    this.#gathered = undefined
+    this.#gatheredBytes = 0
+  }
+
   #reserve(more: number): Buffer {
-    const needed = this.length + more
-    if (this.#bytes !== undefined && needed <= this.#bytes.length) return this.#bytes
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.length * 2, SMALLEST_BYTES))
-    if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.length))
-    this.#bytes = grown
+    const needed = this.#gatheredBytes + more
+    if (this.#gathered !== undefined && needed <= this.#gathered.length) return this.#gathered
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#gatheredBytes * 2, SMALLEST_BYTES))
+    if (this.#gathered !== undefined) grown.set(this.#gathered.subarray(0, this.#gatheredBytes))
+    this.#gathered = grown
     return grown
   }
 }

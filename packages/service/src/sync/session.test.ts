@@ -17,7 +17,7 @@ import { createManualClock, type ManualClock } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
-import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/storage.contract.ts'
+import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
 import { openSyncStream } from './session.ts'
 
@@ -364,12 +364,21 @@ async function startService({
   }
 }
 
+const LINE_FEED = 0x0a
+
+/** `chunk` reads on until a line ends. */
 function readerOf(stream: AsyncGenerator<Uint8Array, void, undefined>) {
   const chunk = async (): Promise<(Line | UnknownLine)[]> => {
-    const { value } = await stream.next()
-    if (value === undefined) return []
-    const text = new TextDecoder().decode(value)
-    expect(text.endsWith('\n')).toBe(true)
+    const pieces: Uint8Array[] = []
+    do {
+      const { value } = await stream.next()
+      if (value === undefined) {
+        expect(pieces).toEqual([])
+        return []
+      }
+      pieces.push(value)
+    } while (pieces.at(-1)?.at(-1) !== LINE_FEED)
+    const text = Buffer.concat(pieces).toString()
     return text.trimEnd().split('\n').map(decodeLine)
   }
   const until = async (kind: Line['kind']) => {

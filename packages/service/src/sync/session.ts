@@ -53,7 +53,7 @@ const QUICK_BUCKETS_MAX = 100
 const INTERRUPT_FROM_OPERATIONS = 1_000
 
 /**
- * The lines of one sync stream, encoded, in chunks that end where a line ends. Ends after the token has expired, when
+ * The lines of one sync stream, encoded, in chunks; a long line may be several. Ends after the token has expired, when
  * what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request cannot be
  * served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
  */
@@ -69,9 +69,11 @@ export async function* openSyncStream(
   const stream = new Stream(parts, open, { subscription, writeCheckpointKey: key, signal })
   metrics.change('headwater_sync_streams_count', 1)
   try {
-    for await (const bytes of stream.run()) {
-      metrics.add('headwater_sync_sent_bytes_total', bytes.length)
-      yield bytes
+    for await (const taken of stream.run()) {
+      for (const bytes of taken) {
+        metrics.add('headwater_sync_sent_bytes_total', bytes.length)
+        yield bytes
+      }
     }
   } finally {
     stream.close()
@@ -90,6 +92,9 @@ type StreamIdentity = {
   readonly writeCheckpointKey: string
   readonly signal: AbortSignal
 }
+
+/** Chunks, in order. */
+type Taken = readonly Uint8Array[]
 
 /** `ended`: no line may follow. `idle`: the client knows everything, or must wait for a newer state. */
 type RoundEnd =
@@ -147,7 +152,7 @@ class Stream {
     signal.addEventListener('abort', this.#wake.call)
   }
 
-  async *run(): AsyncGenerator<Uint8Array, void, undefined> {
+  async *run(): AsyncGenerator<Taken, void, undefined> {
     // A token that has expired already gets the line that says so, and nothing else.
     let plan = this.#mayGoOn() ? yield* this.#stayAlive(this.#preparation.prepareAll()) : undefined
     while (!this.#hasEnded) {
@@ -167,7 +172,7 @@ class Stream {
   }
 
   /** Sleeps until something concerns this client; returns what to tell it, if anything. */
-  async *#awaitNews(): AsyncGenerator<Uint8Array, SendPlan | undefined, undefined> {
+  async *#awaitNews(): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
     if (this.#lines.length > 0) yield this.#lines.take()
     const change = this.#subscription.take()
     if (change !== undefined) {
@@ -185,7 +190,7 @@ class Stream {
   }
 
   /** Sends a checkpoint line, what belongs to it, and its completion. */
-  async *#sendRound(plan: SendPlan): AsyncGenerator<Uint8Array, RoundEnd, undefined> {
+  async *#sendRound(plan: SendPlan): AsyncGenerator<Taken, RoundEnd, undefined> {
     // What was prepared while a new generation began says that everything is gone.
     if (!this.#mayGoOn()) return ENDED
     this.#keepalive.begin(this.#parts.clock.nowMs())
@@ -263,7 +268,7 @@ class Stream {
   }
 
   /** Sends keepalive lines until `work` is done. Undefined when the stream ended before. */
-  async *#stayAlive<Result>(work: Promise<Result>): AsyncGenerator<Uint8Array, Result | undefined, undefined> {
+  async *#stayAlive<Result>(work: Promise<Result>): AsyncGenerator<Taken, Result | undefined, undefined> {
     const progress = { isSettled: false }
     const settle = (): void => {
       progress.isSettled = true

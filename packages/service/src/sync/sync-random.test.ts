@@ -15,7 +15,7 @@ import {
 import { expect, test } from 'vitest'
 import type { DeltaOperation, LookupChange } from '../storage/delta.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
-import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/storage.contract.ts'
+import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/example-data.contract.ts'
 import { createCheckpointFeed } from './checkpoint-feed.ts'
 import { systemClock } from '../clock.ts'
 import { openSyncStream, type SyncParts } from './session.ts'
@@ -96,14 +96,19 @@ async function follow(parts: SyncParts, userId: string, store: RawStore, chunksM
   }
   const deadline = chunksMax === undefined ? undefined : setTimeout(() => stop.abort(), 50)
   let chunks = 0
+  const pieces: Uint8Array[] = []
   for await (const bytes of openSyncStream(parts, { request, user, format: 'ndjson' }, stop.signal)) {
-    const lines = new TextDecoder().decode(bytes).trimEnd().split('\n').map(decodeLine)
+    pieces.push(bytes)
+    if (bytes.at(-1) !== LINE_FEED) continue
+    const lines = Buffer.concat(pieces.splice(0)).toString().trimEnd().split('\n').map(decodeLine)
     const isComplete = lines.map((line) => applyRawLine(store, line)).some(Boolean)
     chunks += 1
     if (chunksMax === undefined ? isComplete : chunks >= chunksMax) break
   }
   clearTimeout(deadline)
 }
+
+const LINE_FEED = 0x0a
 
 /** A user has a bucket for each list that the lookup `members` names for it. */
 function memberPlan(): LoadedPlan {

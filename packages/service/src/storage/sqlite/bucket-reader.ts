@@ -1,5 +1,13 @@
 import { strict as assert } from 'node:assert'
-import { type BucketName, type OperationBytes, type OpId, toChecksum, toOpId } from '@headwater/protocol'
+import {
+  type BucketName,
+  documentsOf,
+  encodeBsonElements,
+  type OperationBytes,
+  type OpId,
+  toChecksum,
+  toOpId,
+} from '@headwater/protocol'
 import type { BucketRead, BucketSum, EncodedOperations } from '../storage.ts'
 import { type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
 import type { ChunkReader } from './chunk-table.ts'
@@ -41,29 +49,27 @@ export class BucketReader {
     let bytesLeft = read.bytesMax
     let hasMore = false
     for (const { run, key } of this.#runsAfter(read.bucket, position, upTo)) {
-      const first = countUpTo(run.index, position)
-      const end = countUpTo(run.index, upTo)
+      const { firstOp, lastOp, count } = run.header
+      const first = firstOp > position ? 0 : countUpTo(run.index, position)
+      const end = lastOp <= upTo ? count : countUpTo(run.index, upTo)
       if (first === end) continue
-      if (operationsLeft <= 0 || bytesLeft <= 0) {
+      const taken = read.operationsMax - operationsLeft
+      if (operationsLeft <= 0 || bytesLeft <= 0 || (read.format === 'bson' && taken >= BSON_ALONE_FROM)) {
         hasMore = true
         break
       }
       const encoded = this.#transcoder.encode(run, key, read.format)
-      const to = fitting(encoded.ends, {
-        from: first,
-        to: end,
-        operationsLeft,
-        bytesLeft,
-        isFirst: pieces.length === 0,
-      })
+      const fitsWhole = first === 0 && end === count && count <= operationsLeft && encoded.bytes.length <= bytesLeft
+      const room = { from: first, to: end, operationsLeft, bytesLeft, isFirst: pieces.length === 0 }
+      const to = fitsWhole ? count : fitting(encoded.ends, room)
       if (to > first) pieces.push({ encoded, run, from: first, to })
       if (to < end) {
         hasMore = true
         break
       }
       operationsLeft -= to - first
-      bytesLeft -= (encoded.ends[to - 1] ?? 0) - startOf(encoded.ends, first)
-      position = run.lastOp
+      bytesLeft -= endOf(encoded, to, count) - endOf(encoded, first, count)
+      position = lastOp
     }
     return join(pieces, read, hasMore)
   }
@@ -73,7 +79,7 @@ export class BucketReader {
   }
 
   #totalsAt(bucket: Totals & { readonly id: number }, upTo: number): Totals {
-    const segments = this.#tail.segmentsOf(bucket.id)
+    const segments = this.#tail.committedSegmentsOf(bucket.id)
     const whole = countEndingUpTo(segments, upTo)
     const next = segments[whole]
     const before = segments[whole - 1]?.after
@@ -98,7 +104,7 @@ export class BucketReader {
       yield { run: this.#chunks.read(chunk), key: `chunk ${chunk.id}` }
       position = chunk.lastOp
     }
-    const segments = this.#tail.segmentsOf(bucket.id)
+    const segments = this.#tail.committedSegmentsOf(bucket.id)
     for (let n = countEndingUpTo(segments, position); n < segments.length; n++) {
       const segment = segments[n]
       if (segment === undefined || segment.firstOp > upTo) return
@@ -113,9 +119,17 @@ function addPart(before: Totals, run: Run, upTo: number): Totals {
   return { opId: upTo, count: before.count + count, sum: (before.sum + sum) >>> 0 }
 }
 
-function startOf(ends: Uint32Array, operation: number): number {
-  return operation === 0 ? 0 : (ends[operation - 1] ?? 0)
+/** Where the first `operations` of `count` end. */
+function endOf(encoded: OperationBytes, operations: number, count: number): number {
+  if (operations === 0) return 0
+  return operations === count ? encoded.bytes.length : (encoded.ends[operations - 1] ?? 0)
 }
+
+/**
+ * A piece of so many operations is not joined with others in BSON: they would have to be copied behind other keys, and
+ * another line costs less.
+ */
+const BSON_ALONE_FROM = 100
 
 type Room = {
   readonly from: number
@@ -130,32 +144,36 @@ type Room = {
 function fitting(ends: Uint32Array, room: Room): number {
   const { from, isFirst, bytesLeft } = room
   const last = Math.min(room.to, from + room.operationsLeft)
-  const start = startOf(ends, from)
+  const start = from === 0 ? 0 : (ends[from - 1] ?? 0)
   let to = last
   while (to > from && (ends[to - 1] ?? 0) - start > bytesLeft) to--
   return to === from && isFirst ? from + 1 : to
 }
 
 function join(pieces: readonly Piece[], read: BucketRead, hasMore: boolean): EncodedOperations {
-  const isBson = read.format === 'bson'
-  const bodies: Uint8Array[] = []
-  const lengths: number[] = []
+  const body: Uint8Array[] = []
   let count = 0
   let nextAfter = read.after
   let isSuperseded = false
-  for (const { encoded, run, from, to } of pieces) {
-    bodies.push(encoded.bytes.subarray(startOf(encoded.ends, from), encoded.ends[to - 1]))
+  for (const piece of pieces) {
+    const { encoded, run, from, to } = piece
+    const { header } = run
+    body.push(
+      read.format === 'bson' && (from > 0 || count > 0)
+        ? encodeBsonElements(documentsOf(encoded, from, to), count)
+        : encoded.bytes.subarray(endOf(encoded, from, header.count), endOf(encoded, to, header.count)),
+    )
     count += to - from
-    nextAfter = toOpId(BigInt(run.index.opIds[to - 1] ?? 0))
-    for (let n = from; n < to; n++) {
-      if (isBson) lengths.push((encoded.ends[n] ?? 0) - startOf(encoded.ends, n))
-      if (run.index.targets !== undefined && (run.index.targets[n] ?? 0) > Number(read.upTo)) isSuperseded = true
-    }
+    nextAfter = toOpId(BigInt(to === header.count ? header.lastOp : (run.index.opIds[to - 1] ?? 0)))
+    if (header.hasTargets && reachesBeyond(piece, Number(read.upTo))) isSuperseded = true
   }
-  const body = bodies.length === 1 ? (bodies[0] ?? EMPTY) : Buffer.concat(bodies)
+  const last = body.at(-1)
   // Each operation is stored with a comma behind it; the last one goes.
-  const joined = isBson || body.length === 0 ? body : body.subarray(0, -1)
-  return { body: joined, lengths, count, nextAfter, hasMore, isSuperseded }
+  if (read.format !== 'bson' && last !== undefined) body[body.length - 1] = last.subarray(0, -1)
+  return { body, count, nextAfter, hasMore, isSuperseded }
 }
 
-const EMPTY = new Uint8Array(0)
+/** Is there a MOVE or CLEAR that depends on an operation after `upTo`? */
+function reachesBeyond({ run, from, to }: Piece, upTo: number): boolean {
+  return run.index.targets?.subarray(from, to).some((target) => target > upTo) ?? false
+}

@@ -3,7 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Totals } from './bucket-table.ts'
 import { LruCache } from './lru-cache.ts'
-import { type Run, RunBuilder, readRun } from './run.ts'
+import { type Run, RunBuilder, readRun, readRunHeader } from './run.ts'
 
 /** A chunk is what one data line carries at most, so that serving it is one copy. */
 export const CHUNK_OPERATIONS_MAX = 1000
@@ -14,6 +14,15 @@ const COMPRESS_BYTES_MIN = 256
 
 /** Level 1 takes 0.7 µs an operation of 380 bytes and leaves about a fifth; higher levels cost more and save nothing. */
 const ZSTD_LEVEL = 1
+
+/** So many times smaller than its content is a usual chunk, at least; where it is not, zstd is called once more. */
+const EXPECTED_COMPRESSION = 3
+
+/** Without room to spare Node asks zstd once more whether there is anything left. */
+const ZSTD_ROOM_BYTES = 128
+
+/** A chunk of this size stays as it is: larger ones compress no better, and to rewrite it costs more than to find it. */
+const LARGE_CHUNK_BYTES = 32_768
 
 /** Decompressed chunks kept for the next reader. */
 const CACHE_BYTES_MAX = 33_554_432
@@ -64,18 +73,18 @@ export class ChunkWriter {
   /**
    * Puts runs behind the packed operations of a bucket, whose totals are `packed`, and returns the new totals.
    * Small chunks at the end are taken up while they are less than twice as large as what follows them: a bucket that
-   * grows by single operations then has a logarithmic number of chunks, and each operation is rewritten as often.
+   * grows by single operations then has a logarithmic number of small chunks, and each operation is rewritten as often.
    */
   append(bucket: number, packed: Totals, runs: readonly Run[]): Totals {
     const all = [...runs]
     let before = packed
     let bytes = runs.reduce((sum, run) => sum + run.payload.length, 0)
-    let count = runs.reduce((sum, run) => sum + run.count, 0)
+    let count = runs.reduce((sum, { header }) => sum + header.count, 0)
     for (;;) {
       const last = before.count === 0 ? undefined : this.#lastOf(bucket)
-      if (last === undefined || last.bytes >= 2 * bytes) break
+      if (last === undefined || last.bytes >= Math.min(2 * bytes, LARGE_CHUNK_BYTES)) break
       if (last.bytes + bytes > CHUNK_BYTES_MAX || last.count + count > CHUNK_OPERATIONS_MAX) break
-      all.unshift(readChunkBody(this.#readBody.get(last.id)?.['body']))
+      all.unshift(readChunkBody(this.#readBody.get(last.id)?.['body'], last.bytes))
       this.#delete.run(last.id)
       before = last.before
       bytes += last.bytes
@@ -88,19 +97,25 @@ export class ChunkWriter {
 
   #addRun(bucket: number, totals: Totals, run: Run): Totals {
     const builder = this.#builder
+    const { count } = run.header
+    const fits =
+      builder.payloadBytes + run.payload.length <= CHUNK_BYTES_MAX && builder.count + count <= CHUNK_OPERATIONS_MAX
+    if (fits) {
+      builder.addWhole(run)
+      return totals
+    }
     const { ends } = run.index
     let written = totals
     let from = 0
-    while (from < run.count) {
+    while (from < count) {
       const start = from === 0 ? 0 : (ends[from - 1] ?? 0)
       const room = CHUNK_BYTES_MAX - builder.payloadBytes
       let to = from
-      while (to < run.count && builder.count + (to - from) < CHUNK_OPERATIONS_MAX && (ends[to] ?? 0) - start <= room)
-        to++
+      while (to < count && builder.count + (to - from) < CHUNK_OPERATIONS_MAX && (ends[to] ?? 0) - start <= room) to++
       // An operation that fits into no chunk gets one of its own.
       if (to === from && builder.count === 0) to++
       if (to > from) builder.addFrom(run, from, to)
-      if (to < run.count) written = this.#flush(bucket, written)
+      if (to < count) written = this.#flush(bucket, written)
       from = to
     }
     return written
@@ -109,8 +124,7 @@ export class ChunkWriter {
   #flush(bucket: number, totals: Totals): Totals {
     if (this.#builder.count === 0) return totals
     const bytes = this.#builder.finish(bucket)
-    const run = readRun(bytes, 0)
-    const { firstOp, lastOp, count, sum } = run
+    const { firstOp, lastOp, count, sum } = readRunHeader(bytes, 0)
     this.#insert.run(
       this.#nextId,
       bucket,
@@ -156,7 +170,7 @@ export class ChunkReader {
   read(chunk: Chunk): Run {
     const known = this.#cache.find(chunk.id)
     if (known !== undefined) return known
-    const run = readChunkBody(this.#readBody.get(chunk.id)?.['body'])
+    const run = readChunkBody(this.#readBody.get(chunk.id)?.['body'], chunk.bytes)
     this.#cache.keep(chunk.id, run, chunk.bytes)
     return run
   }
@@ -179,14 +193,28 @@ function toChunk(row: Record<string, unknown>): Chunk {
 
 function toChunkBody(run: Uint8Array): Uint8Array {
   if (run.length >= COMPRESS_BYTES_MIN) {
-    const compressed = zstdCompressSync(run, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } })
-    if (compressed.length < run.length) return Buffer.concat([Uint8Array.of(ZSTD), compressed])
+    const compressed = zstdCompressSync(run, {
+      params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+      // A frame that says how large its content is can be decompressed without a window to copy from.
+      pledgedSrcSize: run.length,
+      chunkSize: Math.ceil(run.length / EXPECTED_COMPRESSION) + ZSTD_ROOM_BYTES,
+    })
+    if (compressed.length < run.length) return toBody(ZSTD, compressed)
   }
-  return Buffer.concat([Uint8Array.of(RAW), run])
+  return toBody(RAW, run)
 }
 
-function readChunkBody(body: unknown): Run {
+function toBody(encoding: number, content: Uint8Array): Uint8Array {
+  const body = Buffer.allocUnsafe(1 + content.length)
+  body[0] = encoding
+  body.set(content, 1)
+  return body
+}
+
+/** `bytes`: size of the run. */
+function readChunkBody(body: unknown, bytes: number): Run {
   assert(body instanceof Uint8Array, 'A chunk is gone from storage')
   const content = body.subarray(1)
-  return readRun(body[0] === ZSTD ? zstdDecompressSync(content) : content, 0)
+  if (body[0] !== ZSTD) return readRun(content, 0)
+  return readRun(zstdDecompressSync(content, { chunkSize: bytes + ZSTD_ROOM_BYTES }), 0)
 }

@@ -1,6 +1,6 @@
 import { openSqliteStorage } from './sqlite-storage.ts'
 import { transactionAt } from './random-deltas.contract.ts'
-import { origin } from '../storage.contract.ts'
+import { origin } from '../example-data.contract.ts'
 
 /** A process to be killed: appends transactions for ever, and prints each position once it is durable. */
 const [path = '', seed = '0'] = process.argv.slice(2)

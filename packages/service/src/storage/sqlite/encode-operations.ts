@@ -1,4 +1,4 @@
-import { type BucketName, formatOperation, type Operation, toOpId } from '@headwater/protocol'
+import { type BucketName, formatOperation } from '@headwater/protocol'
 import type { DeltaOperation } from '../delta.ts'
 import { CHUNK_BYTES_MAX, CHUNK_OPERATIONS_MAX } from './chunk-table.ts'
 import type { RunBuilder } from './run.ts'
@@ -39,20 +39,15 @@ export function estimateBytes({ operations }: BucketOperations): number {
 
 /** Encodes the operations of a bucket, as runs none of which is larger than a chunk. Each is good until the next. */
 export function* encodeRuns(builder: RunBuilder, bucket: number, group: BucketOperations): Generator<Uint8Array> {
-  for (const [n, operation] of group.operations.entries()) {
-    const opId = group.opIds[n] ?? 0
-    const json = formatOperation(withOpId(operation, opId), 'ndjson')
+  const { operations, opIds } = group
+  for (let n = 0; n < operations.length; n++) {
+    const operation = operations[n]
+    if (operation === undefined) continue
+    const opId = opIds[n] ?? 0
+    const json = formatOperation(operation, opId, 'ndjson')
     const isFull = builder.count === CHUNK_OPERATIONS_MAX || builder.payloadBytes + json.length > CHUNK_BYTES_MAX
     if (isFull && builder.count > 0) yield builder.finish(bucket)
     builder.add(opId, operation.checksum, json)
   }
   if (builder.count > 0) yield builder.finish(bucket)
-}
-
-function withOpId(operation: DeltaOperation, opId: number): Operation {
-  const { checksum, type, id, subkey } = operation
-  const brand = toOpId(BigInt(opId))
-  return operation.kind === 'put'
-    ? { kind: 'put', opId: brand, checksum, type, id, subkey, data: operation.data }
-    : { kind: 'remove', opId: brand, checksum, type, id, subkey }
 }

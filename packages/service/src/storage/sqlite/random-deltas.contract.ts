@@ -2,7 +2,7 @@ import { type BucketName, toChecksum } from '@headwater/protocol'
 import { type Random, seededRandom } from '@headwater/testkit'
 import type { Delta, DeltaOperation } from '../delta.ts'
 import type { BucketStorage } from '../storage.ts'
-import { deltaAt, opId, put, remove, slice } from '../storage.contract.ts'
+import { deltaAt, opId, put, remove, slice } from '../example-data.contract.ts'
 
 /** The transaction at a log position: the same for the same seed, so that a process that is started again repeats it. */
 export function transactionAt(seed: number, position: number): readonly Delta[] {
@@ -82,7 +82,7 @@ export async function readModel(
         operationsMax: random.between(1, 1500),
       })
       hasMore = page.hasMore
-      const operations = JSON.parse(`[${new TextDecoder().decode(page.body)}]`) as { op_id: string; checksum: number }[]
+      const operations = JSON.parse(`[${Buffer.concat(page.body).toString()}]`) as { op_id: string; checksum: number }[]
       held.push(...operations.map(({ op_id, checksum }) => ({ opId: Number(op_id), checksum })))
     }
     model.set(name, held)

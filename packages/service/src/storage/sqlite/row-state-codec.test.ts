@@ -1,7 +1,7 @@
 import { toBucketName } from '@headwater/protocol'
 import { expect, test } from 'vitest'
 import type { RowKey, RowState } from '../delta.ts'
-import { lookup } from '../storage.contract.ts'
+import { lookup } from '../example-data.contract.ts'
 import { ByteWriter } from './bytes.ts'
 import { decodeRowState, encodeRowState, type RowStateNames } from './row-state-codec.ts'
 

@@ -1,3 +1,4 @@
+import { escapeLineEnds } from '@headwater/protocol'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 /**
@@ -41,8 +42,6 @@ export type RunIndex = {
   readonly targets: Float64Array | undefined
 }
 
-export type Run = RunHeader & { readonly index: RunIndex; readonly payload: Uint8Array }
-
 export function readRunHeader(bytes: Uint8Array, at: number): RunHeader {
   const reader = new ByteReader(bytes, at)
   const bucket = reader.varint()
@@ -58,10 +57,32 @@ export function readRunHeader(bytes: Uint8Array, at: number): RunHeader {
   return { bucket, count, firstOp, lastOp, sum, hasTargets, indexAt, payloadAt, end: payloadAt + payloadBytes }
 }
 
-/** The payload is a view into `bytes`. */
+/** The run that begins at `at`. Holds views into `bytes`. */
 export function readRun(bytes: Uint8Array, at: number): Run {
-  const header = readRunHeader(bytes, at)
-  return { ...header, index: readRunIndex(bytes, header), payload: bytes.subarray(header.payloadAt, header.end) }
+  return new Run(bytes, readRunHeader(bytes, at))
+}
+
+export class Run {
+  readonly header: RunHeader
+  readonly payload: Uint8Array
+  readonly #bytes: Uint8Array
+  #index: RunIndex | undefined
+
+  constructor(bytes: Uint8Array, header: RunHeader) {
+    this.header = header
+    this.payload = bytes.subarray(header.payloadAt, header.end)
+    this.#bytes = bytes
+  }
+
+  /** Decoded when it is first asked for: who takes the run whole needs none. */
+  get index(): RunIndex {
+    this.#index ??= readRunIndex(this.#bytes, this.header)
+    return this.#index
+  }
+
+  get indexBytes(): Uint8Array {
+    return this.#bytes.subarray(this.header.indexAt, this.header.payloadAt)
+  }
 }
 
 function readRunIndex(bytes: Uint8Array, header: RunHeader): RunIndex {
@@ -102,7 +123,8 @@ export function countUpTo(index: RunIndex, opId: number): number {
 /** Makes runs, one after the other. */
 export class RunBuilder {
   readonly #index = new ByteWriter()
-  readonly #targets = new ByteWriter(256)
+  /** By operation; empty places are 0. */
+  readonly #targets: number[] = []
   readonly #payload = new ByteWriter(65_536)
   readonly #whole = new ByteWriter(65_536)
   #count = 0
@@ -110,24 +132,48 @@ export class RunBuilder {
   #lastOp = 0
   #sum = 0
   #hasTargets = false
+  /** Operations that are not encoded yet: one long text costs half of what many short ones do. */
+  #text = ''
+  readonly #waiting: WaitingOperation[] = []
 
   get count(): number {
-    return this.#count
+    return this.#count + this.#waiting.length
   }
 
+  /** At least; what is not encoded yet counts a byte a character. */
   get payloadBytes(): number {
-    return this.#payload.length
+    return this.#payload.length + this.#text.length
   }
 
-  /** `json`: the operation as an NDJSON object, without a comma. */
+  /** `json`: the operation as `formatOperation` writes it. */
   add(opId: number, checksum: number, json: string): void {
-    const bytes = this.#payload.text(json) + 1
-    this.#payload.byte(COMMA)
-    this.#addToIndex(opId, checksum, bytes, 0)
+    this.#text += json
+    this.#text += ','
+    this.#waiting.push({ opId, checksum, length: json.length + 1 })
+    if (this.#text.length >= ENCODE_FROM_CHARACTERS) this.#encode()
+  }
+
+  /** A whole run, behind what is there already. */
+  addWhole(run: Run): void {
+    const { count, firstOp, lastOp, sum, hasTargets } = run.header
+    if (hasTargets || this.#hasTargets) {
+      this.addFrom(run, 0, count)
+      return
+    }
+    this.#encode()
+    if (this.#count === 0) this.#firstOp = this.#lastOp = firstOp
+    // Its first entry is a single byte 0, since it says how far the first operation is from the run's beginning.
+    this.#index.varint(firstOp - this.#lastOp)
+    this.#index.raw(run.indexBytes.subarray(1))
+    this.#payload.raw(run.payload)
+    this.#lastOp = lastOp
+    this.#sum = (this.#sum + sum) >>> 0
+    this.#count += count
   }
 
   /** Operations `from` (included) to `to` (excluded) of another run. */
   addFrom(run: Run, from: number, to: number): void {
+    this.#encode()
     const { opIds, sums, ends, targets } = run.index
     const start = from === 0 ? 0 : (ends[from - 1] ?? 0)
     this.#payload.raw(run.payload.subarray(start, ends[to - 1] ?? start))
@@ -144,6 +190,7 @@ export class RunBuilder {
 
   /** The bytes of the run; the builder is empty afterwards. A view, good until the next `finish`. */
   finish(bucket: number): Uint8Array {
+    this.#encode()
     const whole = this.#whole
     whole.reset()
     whole.varint(bucket)
@@ -152,19 +199,38 @@ export class RunBuilder {
     whole.varint(this.#lastOp)
     whole.uint32(this.#sum)
     whole.byte(this.#hasTargets ? 1 : 0)
-    const targetBytes = this.#hasTargets ? this.#targets.length : 0
-    whole.varint(this.#index.length + targetBytes)
+    if (this.#hasTargets) for (let n = 0; n < this.#count; n++) this.#index.varint(this.#targets[n] ?? 0)
+    whole.varint(this.#index.length)
     whole.varint(this.#payload.length)
     whole.raw(this.#index.view())
-    if (this.#hasTargets) whole.raw(this.#targets.view())
     whole.raw(this.#payload.view())
     this.#index.reset()
-    this.#targets.reset()
     this.#payload.reset()
     this.#count = 0
     this.#sum = 0
+    this.#targets.length = 0
     this.#hasTargets = false
     return whole.view()
+  }
+
+  #encode(): void {
+    if (this.#waiting.length === 0) return
+    const text = this.#text
+    const from = this.#payload.length
+    if (this.#payload.text(text) === text.length) {
+      for (const { opId, checksum, length } of this.#waiting) this.#addToIndex(opId, checksum, length, 0)
+    } else {
+      // Beyond ASCII: each operation's bytes must be counted, and there may be line ends to escape.
+      this.#payload.length = from
+      let at = 0
+      for (const { opId, checksum, length } of this.#waiting) {
+        const bytes = this.#payload.text(escapeLineEnds(text.slice(at, at + length)))
+        this.#addToIndex(opId, checksum, bytes, 0)
+        at += length
+      }
+    }
+    this.#text = ''
+    this.#waiting.length = 0
   }
 
   #addToIndex(opId: number, checksum: number, bytes: number, target: number): void {
@@ -172,12 +238,17 @@ export class RunBuilder {
     this.#index.varint(opId - this.#lastOp)
     this.#index.uint32(checksum)
     this.#index.varint(bytes)
-    this.#targets.varint(target)
-    if (target > 0) this.#hasTargets = true
+    if (target > 0) {
+      this.#targets[this.#count] = target
+      this.#hasTargets = true
+    }
     this.#lastOp = opId
     this.#sum = (this.#sum + checksum) >>> 0
     this.#count += 1
   }
 }
 
-const COMMA = 0x2c
+type WaitingOperation = { readonly opId: number; readonly checksum: number; readonly length: number }
+
+/** Texts of this size are in the processor's cache still when they are written. */
+const ENCODE_FROM_CHARACTERS = 16_384

@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { readSeeds, seededRandom } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import type { BucketStorage } from '../storage.ts'
-import { bucket, deltaAt, opId, origin, put } from '../storage.contract.ts'
+import { bucket, deltaAt, opId, origin, put } from '../example-data.contract.ts'
 import { modelUpTo, readModel, transactionAt } from './random-deltas.contract.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
 

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { storageContract, type StorageUnderTest } from '../storage.contract.ts'
+import type { StorageUnderTest } from '../example-data.contract.ts'
+import { storageContract } from '../storage.contract.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
 
 storageContract('SQLite storage', openTemporary)

@@ -87,7 +87,7 @@ export class SqliteWriter {
       tail: this.tail,
       buckets: this.#buckets,
       chunks: this.#chunks,
-      onPacked: parts.onPacked,
+      onPacked: () => this.#notePacked(),
       onFailed: (error) => {
         this.#reload()
         parts.log.warn('storage-pack-failed', { error })
@@ -136,7 +136,7 @@ export class SqliteWriter {
       return this.#nothingChanged()
     }
     try {
-      this.#makeRoom(delta)
+      this.#makeRoom()
       if (!database.isTransaction) database.exec('BEGIN IMMEDIATE')
       const position = this.#store(delta, this.#open ?? this.#position)
       if (delta.resume === undefined) {
@@ -184,12 +184,20 @@ export class SqliteWriter {
     this.rollback()
   }
 
-  /** Before a transaction begins, so that what is packed in it is only its own. */
-  #makeRoom(delta: Delta): void {
-    if (this.#parts.database.isTransaction) return
-    const isSlice = delta.resume === undefined
-    if (!isSlice && !this.#packer.mustPackNow) return
+  #makeRoom(): void {
+    if (!this.#packer.mustPackNow) return
+    if (this.#parts.database.isTransaction) {
+      this.#packer.packAll()
+      this.#packedAny = true
+      return
+    }
     transact(this.#parts.database, () => this.#packer.packAll())
+    this.#notePacked()
+  }
+
+  /** What was packed is committed. */
+  #notePacked(): void {
+    this.tail.releaseDropped()
     this.#parts.onPacked()
   }
 
@@ -239,7 +247,7 @@ export class SqliteWriter {
     this.#position = next
     this.#open = undefined
     this.#skippedTo = undefined
-    if (this.#packedAny) this.#parts.onPacked()
+    if (this.#packedAny) this.#notePacked()
     this.#packedAny = false
     this.#packer.wake()
     if (!delta.show) return this.#nothingChanged()

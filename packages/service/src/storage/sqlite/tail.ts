@@ -21,11 +21,15 @@ type TailRow = { readonly body: Uint8Array; readonly buckets: readonly number[];
  * connected clients are served.
  *
  * Invariant: the segments of a bucket are in the order of op ids, and all of them come after what is packed of it.
- * Bounded by the packer, which keeps `bytes` below `TAIL_BYTES_MAX`.
+ * Bounded by the packer, which keeps `bytes` below `TAIL_BYTES_MAX`; what readers still need of rows that were packed
+ * in a transaction that is open comes on top.
  */
 export class Tail {
   readonly #rows = new Map<number, TailRow>()
   readonly #segments = new Map<number, Segment[]>()
+  /** Packed, but not committed: readers, who do not see the chunks yet, find these as they were before. */
+  readonly #droppedRows = new Map<number, TailRow>()
+  readonly #droppedSegments = new Map<number, readonly Segment[]>()
   readonly #insert: StatementSync
   readonly #delete: StatementSync
   readonly #readAll: StatementSync
@@ -48,6 +52,7 @@ export class Tail {
   load(): void {
     this.#rows.clear()
     this.#segments.clear()
+    this.releaseDropped()
     this.bytes = 0
     for (const row of this.#readAll.iterate()) {
       const body = row['body']
@@ -63,6 +68,11 @@ export class Tail {
     this.#take(seq, body)
   }
 
+  /** In the order of op ids; as of the last commit, and what the open transaction added unless it packed the bucket. */
+  committedSegmentsOf(bucket: number): readonly Segment[] {
+    return this.#droppedSegments.get(bucket) ?? this.segmentsOf(bucket)
+  }
+
   /** In the order of op ids. */
   segmentsOf(bucket: number): readonly Segment[] {
     return this.#segments.get(bucket) ?? NO_SEGMENTS
@@ -74,7 +84,7 @@ export class Tail {
   }
 
   readSegment(segment: Segment): Run {
-    const row = this.#rows.get(segment.seq)
+    const row = this.#rows.get(segment.seq) ?? this.#droppedRows.get(segment.seq)
     assert(row !== undefined, `Tail row ${segment.seq} is gone`)
     return readRun(row.body, segment.offset)
   }
@@ -85,9 +95,14 @@ export class Tail {
     return []
   }
 
-  /** All segments of the bucket are packed: rows without any other are deleted. */
+  /**
+   * All segments of the bucket are packed: rows without any other are deleted. Readers have them until
+   * `releaseDropped`, which is to be called when the transaction is committed.
+   */
   drop(bucket: number): void {
-    for (const { seq } of this.segmentsOf(bucket)) {
+    const segments = this.segmentsOf(bucket)
+    if (segments.length > 0 && !this.#droppedSegments.has(bucket)) this.#droppedSegments.set(bucket, segments)
+    for (const { seq } of segments) {
       const row = this.#rows.get(seq)
       assert(row !== undefined, `A segment of bucket ${bucket} points to tail row ${seq}, which is gone`)
       row.runsLeft -= 1
@@ -96,9 +111,15 @@ export class Tail {
     this.#segments.delete(bucket)
   }
 
+  releaseDropped(): void {
+    this.#droppedRows.clear()
+    this.#droppedSegments.clear()
+  }
+
   #deleteRow(seq: number, row: TailRow): void {
     this.#delete.run(seq)
     this.#rows.delete(seq)
+    this.#droppedRows.set(seq, row)
     this.bytes -= row.body.length
   }
 

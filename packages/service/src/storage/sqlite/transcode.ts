@@ -20,11 +20,11 @@ export class Transcoder {
 
   /** `key` names the run: equal keys, equal runs. */
   encode(run: Run, key: string, format: OperationFormat): OperationBytes {
-    const stored = { bytes: run.payload, ends: run.index.ends }
-    if (format === 'ndjson') return stored
+    if (format === 'ndjson') return new StoredOperations(run)
     const cacheKey = `${format} ${key}`
     const known = this.#cache.find(cacheKey)
     if (known !== undefined) return known
+    const stored = new StoredOperations(run)
     const encoded = format === 'bson' ? transcodeToBson(stored) : nestData(stored)
     this.#cache.keep(cacheKey, encoded, encoded.bytes.length + encoded.ends.byteLength)
     return encoded
@@ -32,6 +32,23 @@ export class Transcoder {
 
   forgetCached(): void {
     this.#cache.clear()
+  }
+}
+
+/** Where operations end is found out when it is asked for. */
+class StoredOperations implements OperationBytes {
+  readonly #run: Run
+
+  constructor(run: Run) {
+    this.#run = run
+  }
+
+  get bytes(): Uint8Array {
+    return this.#run.payload
+  }
+
+  get ends(): Uint32Array {
+    return this.#run.index.ends
   }
 }
 
@@ -56,7 +73,7 @@ const COMMA = Uint8Array.of(0x2c)
 
 /** Reads an operation as this package itself wrote it. */
 function decodeStored(json: string): Operation {
-  const stored = JSON.parse(json) as StoredOperation
+  const stored = JSON.parse(json) as StoredJson
   const opId = parseOpId(stored.op_id)
   const checksum = toChecksum(stored.checksum)
   const { object_type: type, object_id: id, subkey, data } = stored
@@ -73,7 +90,7 @@ function decodeStored(json: string): Operation {
   }
 }
 
-type StoredOperation = {
+type StoredJson = {
   readonly op_id: string
   readonly op: 'PUT' | 'REMOVE' | 'MOVE' | 'CLEAR'
   readonly checksum: number

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { begin, deltaAt, key, lookup, lookupChange, type OpenStorage, put, shownOp } from './example-data.contract.ts'
+import type { Commit } from './storage.ts'
+
+export function lookupContract(open: OpenStorage): void {
+  test('lookups are read as they were at a checkpoint', async () => {
+    await using opened = await begin(open)
+    const { storage } = opened
+    const first = await storage.append(
+      deltaAt(10, {
+        lookups: [
+          lookupChange('1', [], [lookup('k', '["x"]')]),
+          lookupChange('2', [], [lookup('k', '["y"]'), lookup('l', '[]')]),
+        ],
+      }),
+    )
+    const second = await storage.append(
+      deltaAt(20, { lookups: [lookupChange('1', [lookup('k', '["x"]')], [lookup('k', '["z"]')])] }),
+    )
+    const third = await storage.append(
+      deltaAt(30, {
+        lookups: [lookupChange('2', [lookup('k', '["y"]'), lookup('l', '[]')], [])],
+        operations: [put('a', '1')],
+      }),
+    )
+
+    const at = async (commit: Commit) => storage.readLookups([key('l'), key('k'), key('none')], shownOp(commit))
+    expect(await at(first)).toEqual([['[]'], ['["x"]', '["y"]'], []])
+    expect(await at(second)).toEqual([['[]'], ['["y"]', '["z"]'], []])
+    expect(await at(third)).toEqual([[], ['["z"]'], []])
+    expect([...first.lookups].toSorted()).toEqual(['k', 'l'])
+    expect([...second.lookups]).toEqual(['k'])
+  })
+
+  test('an entry that goes and comes back within one delta holds', async () => {
+    await using opened = await begin(open)
+    const { storage } = opened
+    await storage.append(deltaAt(10, { lookups: [lookupChange('1', [], [lookup('k', '["x"]')])] }))
+    const last = await storage.append(
+      deltaAt(20, {
+        lookups: [
+          lookupChange('1', [lookup('k', '["x"]')], []),
+          lookupChange('1', [], [lookup('k', '["x"]')]),
+          lookupChange('2', [], [lookup('k', '["y"]')]),
+          lookupChange('2', [lookup('k', '["y"]')], []),
+        ],
+      }),
+    )
+    expect(await storage.readLookups([key('k')], shownOp(last))).toEqual([['["x"]']])
+  })
+
+  test('two rows with equal outputs count once, and the entry holds until both are gone', async () => {
+    await using opened = await begin(open)
+    const { storage } = opened
+    await storage.append(
+      deltaAt(10, {
+        lookups: [lookupChange('1', [], [lookup('k', '[]')]), lookupChange('2', [], [lookup('k', '[]')])],
+      }),
+    )
+    const one = await storage.append(deltaAt(20, { lookups: [lookupChange('1', [lookup('k', '[]')], [])] }))
+    expect(await storage.readLookups([key('k')], shownOp(one))).toEqual([['[]']])
+    const none = await storage.append(deltaAt(30, { lookups: [lookupChange('2', [lookup('k', '[]')], [])] }))
+    expect(await storage.readLookups([key('k')], shownOp(none))).toEqual([[]])
+  })
+}
