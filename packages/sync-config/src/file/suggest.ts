@@ -1,13 +1,17 @@
-/** ` (did you mean "x"?)` when one of `known` is a slip of the keys away from `word`, else nothing. */
+/** ` (did you mean "x"?)` when one of `known` is a slip of the keys away from `word`, or begins with it, else nothing. */
 export function didYouMean(word: string, known: Iterable<string>): string {
   const lower = word.toLowerCase()
   let best: { readonly name: string; readonly distance: number } | undefined
   for (const name of known) {
     const distance = editDistance(lower, name.toLowerCase())
-    if (distance <= slipMax(name) && (best === undefined || distance < best.distance)) best = { name, distance }
+    const isNear = distance <= slipMax(name) || (lower.length >= BEGINNING_MIN && name.toLowerCase().startsWith(lower))
+    if (isNear && (best === undefined || distance < best.distance)) best = { name, distance }
   }
   return best === undefined ? '' : ` (did you mean "${best.name}"?)`
 }
+
+/** Letters that are enough to guess the rest of a name from. */
+const BEGINNING_MIN = 4
 
 function slipMax(name: string): number {
   if (name.length <= 1) return 0
