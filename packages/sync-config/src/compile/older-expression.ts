@@ -1,12 +1,12 @@
 import type { Span } from '../file/diagnostics.ts'
-import { didYouMean } from '../file/suggest.ts'
 import { CAST_TYPES, isScalarFunction, type Operator, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { BinaryOperator, InRight, SqlExpression } from '../sql/tree.ts'
+import { describeUnknownFunction, describeUnknownType } from '../sql/unknown-name.ts'
 import { EvaluationError } from '../values/value.ts'
 import { foldConstant } from './older-constant.ts'
 import { readMember, readOlderRequest } from './older-request.ts'
-import { checkQualifier, type OlderScope, placeName } from './older-scope.ts'
+import { checkQualifier, type OlderScope, onlyInEdition3, placeName } from './older-scope.ts'
 import { compare, joinLogic, negate } from './logic.ts'
 
 /** What an expression of editions 1 and 2 depends on: nothing, the row, or the request. */
@@ -55,10 +55,10 @@ export function lowerScalar(scope: OlderScope, sql: SqlExpression): Scalar | und
       return context.refuse(sql, overlapFault(scope))
     case 'between': {
       const advice = sql.negated ? 'x < low OR x > high' : 'x >= low AND x <= high'
-      return context.refuse(sql, `BETWEEN needs edition 3: write ${advice}`)
+      return context.refuse(sql, onlyInEdition3(scope, 'BETWEEN', `write ${advice}`))
     }
     case 'case':
-      return context.refuse(sql, 'CASE needs edition 3: write iif(condition, value, otherwise)')
+      return context.refuse(sql, onlyInEdition3(scope, 'CASE', 'write iif(condition, value, otherwise)'))
   }
 }
 
@@ -86,7 +86,7 @@ export function arrayOfIn(scope: OlderScope, sql: SqlExpression, right: InRight)
       return context.refuse(second ?? sql, `A list of values does not exist here: write ${JSON_ARRAY}`)
     }
     case 'array':
-      return context.refuse(sql, `IN ARRAY[…] and IN ROW(…) need edition 3: write ${JSON_ARRAY}`)
+      return context.refuse(sql, onlyInEdition3(scope, 'IN with a list of values', `write ${JSON_ARRAY}`))
     case 'subquery': {
       const where =
         scope.place === 'stream'
@@ -165,8 +165,6 @@ function lowerColumn(scope: OlderScope, sql: SqlExpression & { kind: 'column' })
   return { ...spanOf(sql), kind: 'row', expression: { kind: 'column', name } }
 }
 
-const AGGREGATES = new Set(['count', 'sum', 'avg', 'min', 'max', 'group_concat', 'string_agg', 'array_agg', 'json_agg'])
-
 function lowerCall(scope: OlderScope, sql: SqlExpression & { kind: 'call' }): Scalar | undefined {
   const { context } = scope
   const request = readOlderRequest(scope, sql)
@@ -188,21 +186,19 @@ function lowerCall(scope: OlderScope, sql: SqlExpression & { kind: 'call' }): Sc
 
 function refuseCall({ context, place }: OlderScope, sql: SqlExpression & { kind: 'call' }): undefined {
   const name = [sql.qualifier, sql.name].flatMap((part) => part?.text ?? []).join('.')
-  if (sql.qualifier === undefined && AGGREGATES.has(name)) {
-    return context.refuse(sql, `Aggregates like ${name}() do not exist in sync configs`)
-  }
   if (name === 'json_each') {
     const advice = place === 'parameter-query' ? ': write it after FROM' : ''
     return context.refuse(sql, `json_each() gives rows, not a value${advice}`)
   }
-  return context.refuse(sql, `Unknown function ${name}()${didYouMean(name, Object.keys(SCALAR_FUNCTIONS))}`)
+  return context.refuse(sql, describeUnknownFunction(name))
 }
 
 function lowerUnary(scope: OlderScope, sql: SqlExpression & { kind: 'unary' }): Scalar | undefined {
   if (sql.operator === '-') {
     return scope.context.refuse(sql, 'A minus can only stand before a number: write 0 - value')
   }
-  if (sql.operator === '+') return scope.context.refuse(sql, 'A plus before a value needs edition 3: leave it out')
+  if (sql.operator === '+')
+    return scope.context.refuse(sql, onlyInEdition3(scope, 'A plus before a value', 'leave it out'))
   const operand = lowerScalar(scope, sql.operand)
   return combine(scope, sql, [operand], ([inner = TRUE]) => negate(inner))
 }
@@ -211,7 +207,7 @@ function lowerBinary(scope: OlderScope, sql: SqlExpression & { kind: 'binary' })
   const { operator } = sql
   if (operator === '->' || operator === '->>') return lowerExtraction(scope, { ...sql, operator })
   if (operator === '%' || operator === '&' || operator === '|' || operator === '<<' || operator === '>>') {
-    return scope.context.refuse(sql, `The operator ${operator} needs edition 3`)
+    return scope.context.refuse(sql, onlyInEdition3(scope, `The operator ${operator}`, 'keep the result in a column'))
   }
   const parts = [lowerScalar(scope, sql.left), lowerScalar(scope, sql.right)]
   return combine(scope, sql, parts, ([left = NULL, right = NULL]) => operation(operator, left, right))
@@ -250,8 +246,12 @@ type Extraction = SqlExpression & { kind: 'binary'; operator: Operator & ('->' |
 function lowerExtraction(scope: OlderScope, sql: Extraction): Scalar | undefined {
   const { operator, right } = sql
   if (right.kind !== 'text') {
-    const advice = right.kind === 'integer' ? 'a number needs edition 3' : 'json_extract() takes any path'
-    return scope.context.refuse(right, `${operator} takes the name of a member in single quotes: ${advice}`)
+    const advice = "json_extract(json, '$.0')"
+    const fault =
+      right.kind === 'integer'
+        ? onlyInEdition3(scope, `A number behind ${operator}`, `write ${advice}`)
+        : `${operator} takes the name of a member in single quotes: for any other write ${advice}`
+    return scope.context.refuse(right, fault)
   }
   const object = lowerScalar(scope, sql.left)
   if (object?.kind === 'request' && operator === '->>') {
@@ -264,10 +264,7 @@ function lowerExtraction(scope: OlderScope, sql: Extraction): Scalar | undefined
 
 function lowerCast(scope: OlderScope, sql: SqlExpression & { kind: 'cast' }): Scalar | undefined {
   const type = CAST_TYPES.find((known) => known === sql.type.text)
-  if (type === undefined) {
-    const advice = didYouMean(sql.type.text, CAST_TYPES) || `: expected ${CAST_TYPES.join(', ')}`
-    return scope.context.refuse(sql.type, `Cannot cast to "${sql.type.text}"${advice}`)
-  }
+  if (type === undefined) return scope.context.refuse(sql.type, describeUnknownType(sql.type.text))
   const operand = lowerScalar(scope, sql.operand)
   return combine(scope, sql, [operand], (args) => ({ kind: 'call', name: `cast_${type}`, args }))
 }
@@ -276,7 +273,7 @@ function lowerIs(scope: OlderScope, sql: SqlExpression & { kind: 'is' }): Scalar
   if (sql.what !== 'null') {
     const written = `IS ${sql.negated ? 'NOT ' : ''}${sql.what.toUpperCase()}`
     const advice = `x ${sql.negated ? '!=' : '='} ${sql.what === 'true' ? 1 : 0}`
-    return scope.context.refuse(sql, `${written} needs edition 3: write ${advice}`)
+    return scope.context.refuse(sql, onlyInEdition3(scope, written, `write ${advice}`))
   }
   const operand = lowerScalar(scope, sql.operand)
   return combine(scope, sql, [operand], ([inner = NULL]) => {

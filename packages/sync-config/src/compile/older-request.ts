@@ -22,7 +22,13 @@ const TABLES = ['token_parameters', 'user_parameters']
  */
 export function readOlderRequest(scope: OlderScope, sql: Named): Expression | undefined | 'refused' {
   const prefix = sql.qualifier?.text ?? ''
-  const isFunction = sql.kind === 'call' && Object.hasOwn(FUNCTIONS, prefix)
+  // A table may be called like that, too.
+  if (sql.kind === 'column' && scope.rows?.kind === 'table' && scope.rows.name === prefix) return undefined
+  const functions = Object.hasOwn(FUNCTIONS, prefix) ? (FUNCTIONS[prefix] ?? []) : []
+  if (sql.kind === 'column' && functions.includes(sql.name.text)) {
+    return refused(scope, sql, `${prefix}.${sql.name.text} is a function: write ${prefix}.${sql.name.text}()`)
+  }
+  const isFunction = sql.kind === 'call' && functions.length > 0
   const isTable = sql.kind === 'column' && TABLES.includes(prefix)
   if (!isFunction && !isTable) return undefined
   const written = `${prefix}.${sql.name.text}${isFunction ? '()' : ''}`

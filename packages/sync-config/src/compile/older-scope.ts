@@ -37,6 +37,11 @@ export function placeName(place: OlderPlace): string {
   }
 }
 
+/** That edition 3 has something which this place does not. */
+export function onlyInEdition3({ place }: OlderScope, what: string, instead: string): string {
+  return place === 'event' ? `${what} does not exist in events: ${instead}` : `${what} needs edition 3: ${instead}`
+}
+
 /** Is the name one that the source's columns can be qualified with? An alias hides the name of a table. */
 export function checkQualifier(scope: OlderScope, name: SqlExpression & { kind: 'column' }): boolean {
   const { context, place, rows } = scope
@@ -49,7 +54,12 @@ export function checkQualifier(scope: OlderScope, name: SqlExpression & { kind: 
   const names = rows.kind === 'table' ? [rows.name] : rows.names
   if (qualifier === undefined || names.includes(qualifier.text)) return true
   if (qualifier.text === 'bucket') {
-    context.refuse(name, `bucket.${name.name.text} exists in data queries only: this is where it gets its value`)
+    const text = `bucket.${name.name.text}`
+    const advice =
+      place === 'parameter-query'
+        ? 'this is the query that gives it its value'
+        : 'compare with data of the request, as in column = auth.user_id()'
+    context.refuse(name, `${text} exists in data queries of bucket definitions only: ${advice}`)
     return false
   }
   const outer = place === 'subquery' ? '; a subquery cannot name the table around it before edition 3' : ''

@@ -1,7 +1,7 @@
 import type { Expression } from '../plan.ts'
 import type { InRight, Select, SqlExpression } from '../sql/tree.ts'
 import { compare, joinLogic, negate } from './logic.ts'
-import { compileWhere, referUserId, type RowKey } from './older-clause.ts'
+import { compileWhere, type Match, referUserId, type RowKey } from './older-clause.ts'
 import { arrayOfIn, combine, commonKind, lowerScalar, plainIn, type Scalar, TRUE } from './older-expression.ts'
 import { eachElementOf, elementValue, type OlderKey, type OlderStep } from './older-route.ts'
 import { type OlderScope, readOnlyTable } from './older-scope.ts'
@@ -206,24 +206,34 @@ function compileSubquery(
   if (rows === undefined) return undefined
   const scope: OlderScope = { ...outer, place: 'subquery', rows }
   const selected = readOnlyColumn(scope, select)
-  const match = compileWhere(scope, select.where)
-  if (selected === undefined || match === undefined) return undefined
-  if (match.inputs.size === 0 && request === 'must be tied to the request') {
+  const conditions = conjuncts(select.where).map((condition) => compileWhere(scope, condition))
+  const matches = conditions.filter((match) => match !== undefined)
+  if (selected === undefined || matches.length < conditions.length) return undefined
+  if (matches.every(({ inputs }) => inputs.size === 0) && request === 'must be tied to the request') {
     const advice = 'add a condition such as column = auth.user_id()'
     return context.refuse(select, `A subquery must have a condition that depends on the request: ${advice}`)
   }
-  const [alternative] = match.alternatives
-  if (alternative === undefined) throw new Error('Invariant: a subquery has no OR in which row and request meet')
-  const inputs = [...match.inputs]
-  const keys = inputs.flatMap(([text, input]): readonly OlderKey[] => {
-    const key = alternative.keys.get(text)
+  const tests = matches.flatMap(({ inputs }) => {
+    return [...inputs.values()].flatMap((input) => (input.kind === 'truth' ? input.expression : []))
+  })
+  const filters = matches.flatMap(({ alternatives }) => alternatives.flatMap((alternative) => alternative.filters))
+  const keys = matches.flatMap(keysOf)
+  const step = { kind: 'lookup', table: rows.table, filters, keys, outputs: [selected.expression] } as const
+  return { step, tests, output: selected.expression }
+}
+
+function conjuncts(where: SqlExpression | undefined): readonly SqlExpression[] {
+  if (where?.kind !== 'binary' || where.operator !== 'and') return where === undefined ? [] : [where]
+  return [...conjuncts(where.left), ...conjuncts(where.right)]
+}
+
+/** Of a condition without OR, so with one alternative. */
+function keysOf({ inputs, alternatives }: Match): readonly OlderKey[] {
+  return [...inputs].flatMap(([text, input]): readonly OlderKey[] => {
+    const key = alternatives[0]?.keys.get(text)
     if (key === undefined || input.kind !== 'value') return []
     return [{ key, value: { kind: 'request', expression: input.expression } }]
   })
-  const tests = inputs.flatMap(([, input]) => (input.kind === 'truth' ? input.expression : []))
-  const { filters } = alternative
-  const step = { kind: 'lookup', table: rows.table, filters, keys, outputs: [selected.expression] } as const
-  return { step, tests, output: selected.expression }
 }
 
 function readOnlyColumn(scope: OlderScope, select: Select): Scalar | undefined {

@@ -1,5 +1,4 @@
 import type { StreamEntry } from '../file/config-file.ts'
-import type { Problems } from '../file/diagnostics.ts'
 import { PRIORITY_DEFAULT } from '../file/format.ts'
 import type { Expression, PlanEvaluator } from '../plan.ts'
 import type { ValueOptions } from '../values/column-form.ts'
@@ -21,15 +20,9 @@ import type { ParsedQuery } from './stream.ts'
 export function compileOlderStream(
   entry: StreamEntry,
   queries: readonly ParsedQuery[],
-  around: { readonly options: ValueOptions; readonly problems: Problems },
+  options: ValueOptions,
 ): DraftStream {
-  if (entry.priority !== PRIORITY_DEFAULT) {
-    around.problems.warn(
-      entry.offset,
-      `"priority" of stream "${entry.name}" has no effect before edition 3: it is ${PRIORITY_DEFAULT}`,
-    )
-  }
-  const routes = queries.flatMap((query, number) => compileQuery(entry, query, { options: around.options, number }))
+  const routes = queries.flatMap((query, number) => compileQuery(entry, query, { options, number }))
   return { name: entry.name, kind: 'stream', isDefault: entry.autoSubscribe, priority: PRIORITY_DEFAULT, routes }
 }
 
