@@ -51,9 +51,8 @@ function compileDefinitions(compilation: Compilation): readonly DraftStream[] {
 }
 
 function compileOlderStreams(compilation: Compilation): readonly DraftStream[] {
-  const { problems } = compilation
   const { streams, values: options } = compilation.file
-  return streams.map((entry) => compileOlderStream(entry, parseAll(compilation, entry.queries), { options, problems }))
+  return streams.map((entry) => compileOlderStream(entry, parseAll(compilation, entry.queries), options))
 }
 
 function compileStreams(compilation: Compilation): readonly DraftStream[] {
