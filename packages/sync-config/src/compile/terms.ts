@@ -65,18 +65,12 @@ function mergeOf(kind: 'and' | 'or', a: Condition, b: Condition): Condition | un
   if (a.kind !== 'term' || b.kind !== 'term') return undefined
   const [first, second] = [a.term, b.term]
   if (first.kind !== 'expression' || second.kind !== 'expression') return undefined
-  const owner = sameOwner(first.owner, second.owner)
   // An alternative that reads no element must not depend on there being one.
   const mayMerge = kind === 'and' || elementsText(first.expression) === elementsText(second.expression)
-  if (owner === undefined || !mayMerge) return undefined
+  if (first.owner !== second.owner || !mayMerge) return undefined
   const end = first.context === second.context ? second.end : first.end
   const expression = joinLogic(kind, [first.expression, second.expression])
-  return { kind: 'term', term: { ...first, owner, expression, end } }
-}
-
-function sameOwner(a: Owner, b: Owner): Owner | undefined {
-  if (a === b || b.kind === 'nothing') return a
-  return a.kind === 'nothing' ? b : undefined
+  return { kind: 'term', term: { ...first, expression, end } }
 }
 
 function elementsText(expression: Expression): string {
