@@ -103,7 +103,7 @@ const row = fc.record<{ [name: string]: SqliteValue }>({
   real: fc.option(fc.constantFrom(0, -1.5, 1e300, Infinity, Number.NaN)),
   boolean: fc.option(fc.constantFrom(0n, 1n)),
   blob: fc.option(fc.constantFrom(new Uint8Array(), new Uint8Array([0x31]))),
-  text: fc.option(fc.constantFrom('', 'x', '[1,2]', '{"a":1}', '2.5', '9'.repeat(100_001))),
+  text: fc.option(fc.constantFrom('', 'x', '[1,2]', '{"a":1}', '2.5', '9'.repeat(10_001))),
 })
 
 test('what cannot throw never does, and throws nothing else where it can', () => {

@@ -63,18 +63,25 @@ const MOMENT = /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?
 function parseMoment(text: string): number | undefined {
   const match = MOMENT.exec(text)
   if (match === null) return undefined
-  const [, , , , , , , fraction = '', sign] = match
-  const numbers = match.map((part: string | undefined) => Number(part ?? 0))
-  const [, year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = numbers
-  const [offsetHours = 0, offsetMinutes = 0] = numbers.slice(9)
-  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= 31
-  const isTime = hour < 24 || (hour === 24 && minute === 0 && second === 0 && !/[1-9]/.test(fraction))
-  if (!isDay || !isTime || minute > 59 || second > 59 || offsetHours > 23 || offsetMinutes > 59) return undefined
-  const ms = Number(fraction.slice(0, 3).padEnd(3, '0'))
-  const offset = (sign === '-' ? -1 : 1) * (offsetHours * HOUR_MS + offsetMinutes * MINUTE_MS)
+  const [, , , , hours, minutes = '0', seconds = '0', fraction = '', sign, offsetHours = '0', offsetMinutes = '0'] =
+    match
+  const month = Number(match[2])
+  const day = Number(match[3])
+  if (month < 1 || month > 12 || day < 1 || day > 31) return undefined
   // A day that its month does not have, like February 30, is that many days after the month's first.
-  const days = daysFrom1970(year, month, 1) + day - 1
-  return days * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS + second * SECOND_MS + ms - offset
+  const dayMs = (daysFrom1970(Number(match[1]), month, 1) + day - 1) * DAY_MS
+  if (hours === undefined) return dayMs
+  const offset = timeMs(offsetHours, offsetMinutes, '0')
+  const time = hours === '24' && !/[1-9]/.test(minutes + seconds + fraction) ? DAY_MS : timeMs(hours, minutes, seconds)
+  if (time === undefined || offset === undefined) return undefined
+  const ms = Number(fraction.slice(0, 3).padEnd(3, '0'))
+  return dayMs + time + ms - (sign === '-' ? -offset : offset)
+}
+
+/** Undefined for what no clock shows. */
+function timeMs(hours: string, minutes: string, seconds: string): number | undefined {
+  if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return undefined
+  return Number(hours) * HOUR_MS + Number(minutes) * MINUTE_MS + Number(seconds) * SECOND_MS
 }
 
 const DAYS_IN_400_YEARS = 146_097
@@ -93,8 +100,8 @@ function formatMoment(ms: number): string {
   const days = Math.floor(ms / DAY_MS)
   const seconds = Math.floor(modulo(ms, DAY_MS) / SECOND_MS)
   const { year, month, day } = dateOf(days)
-  const time = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return `${digits(year, 4)}-${digits(month, 2)}-${digits(day, 2)} ${time.map((part) => digits(part, 2)).join(':')}`
+  const date = `${digits(year, 4)}-${digits(month, 2)}-${digits(day, 2)}`
+  return `${date} ${digits(Math.floor(seconds / 3600), 2)}:${digits(Math.floor(seconds / 60) % 60, 2)}:${digits(seconds % 60, 2)}`
 }
 
 /** The inverse of `daysFrom1970`. */

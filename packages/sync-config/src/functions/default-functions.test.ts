@@ -232,6 +232,11 @@ describe('cutting and searching', () => {
   ])
 })
 
+test('bytes are told apart in a search', () => {
+  const all = Uint8Array.from({ length: 256 }, (_, byte) => byte)
+  expect([...all].map((byte) => call('instr')(all, blob(byte)))).toEqual([...all].map((byte) => BigInt(byte + 1)))
+})
+
 describe('choices', () => {
   testCases([
     ['ifnull', [null, 2n], 2n],

@@ -107,5 +107,5 @@ test('JSON may be nested as deep as SQLite reads it, and no deeper', () => {
 
 test('an integer of absurd length is an error', () => {
   expect(rewrite('9'.repeat(1000))).toBe('9'.repeat(1000))
-  expect(() => parseJson('9'.repeat(200_000))).toThrow('digits')
+  expect(() => parseJson('9'.repeat(20_000))).toThrow('digits')
 })
