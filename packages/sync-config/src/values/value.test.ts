@@ -34,7 +34,8 @@ test.each([
   [1n, '1'],
   ['x', 'x'],
   [null, ''],
-  [new TextEncoder().encode('é'), 'é'],
+  [new TextEncoder().encode('\ufeffé'), '\ufeffé'],
+  [Uint8Array.of(0x61, 0xff), 'a\ufffd'],
 ])('%o as text is %j', (value, text) => {
   expect(valueToText(value)).toBe(text)
 })

@@ -46,10 +46,13 @@ export function realToKey(value: number): string | undefined {
 /** Text of a value where text is asked for: an integral real has no fraction here. */
 export function valueToText(value: SqliteValue): string {
   if (value === null) return ''
-  if (value instanceof Uint8Array) return new TextDecoder().decode(value)
+  if (value instanceof Uint8Array) return UTF8.decode(value)
   if (typeof value === 'number') return String(value === 0 ? 0 : value)
   return String(value)
 }
+
+/** What is not UTF-8 becomes U+FFFD; a byte order mark is a character like any other. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 const LEADING_INTEGER = /^[ \t\n\v\f\r]*[+-]?(\d+)/
 
