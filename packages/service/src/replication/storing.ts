@@ -22,8 +22,8 @@ export function createStoring(
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => undefined)
   let last: Promise<void> = Promise.resolve()
-  /** What the delta on its way to disk says; empty when none is. */
-  let unstored = new Map<RowKey, RowState | undefined>()
+  /** On its way to disk. */
+  let unstored: Delta | undefined
 
   const append = async (delta: Delta): Promise<void> => {
     const startedAtMs = performance.now()
@@ -34,13 +34,13 @@ export function createStoring(
       failure.reject(error)
       throw error
     }
-    unstored = new Map()
+    unstored = undefined
   }
 
   return {
     readStates: async (keys) => {
-      const overlay = unstored
-      if (overlay.size === 0) return storage.readRowStates(keys)
+      if (unstored === undefined) return storage.readRowStates(keys)
+      const overlay = new Map<RowKey, RowState | undefined>(unstored.rowStates.map(({ row, after }) => [row, after]))
       const states = new Map(await storage.readRowStates(keys.filter((key) => !overlay.has(key))))
       for (const key of keys) {
         const state = overlay.get(key)
@@ -50,7 +50,7 @@ export function createStoring(
     },
     store: async (delta) => {
       await last
-      unstored = new Map(delta.rowStates.map(({ row, after }) => [row, after]))
+      unstored = delta
       last = append(delta)
       last.catch(() => undefined)
     },

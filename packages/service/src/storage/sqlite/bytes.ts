@@ -1,3 +1,7 @@
+/** Up to here a loop in JavaScript is quicker than a call into the platform. The length of such a text is one byte. */
+const LOOP_CHARACTERS_MAX = 64
+const LOOP_BYTES_MAX = 64
+
 /** A growing buffer, written from the front and used again after `reset`. */
 export class ByteWriter {
   #bytes: Buffer
@@ -35,6 +39,7 @@ export class ByteWriter {
   /** UTF-8, without a length. Returns the bytes written. */
   text(value: string): number {
     this.#reserve(value.length * 3)
+    if (value.length <= LOOP_CHARACTERS_MAX && this.#ascii(value)) return value.length
     const written = this.#bytes.write(value, this.length, 'utf8')
     this.length += written
     return written
@@ -42,6 +47,12 @@ export class ByteWriter {
 
   /** UTF-8 behind its length in bytes. */
   prefixedText(value: string): void {
+    if (value.length <= LOOP_CHARACTERS_MAX) {
+      this.#reserve(1 + value.length)
+      this.#bytes[this.length++] = value.length
+      if (this.#ascii(value)) return
+      this.length -= 1
+    }
     this.varint(Buffer.byteLength(value, 'utf8'))
     this.text(value)
   }
@@ -50,6 +61,15 @@ export class ByteWriter {
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.length)
     this.length += bytes.length
+  }
+
+  /** All that another writer holds. */
+  append(other: ByteWriter): void {
+    this.#reserve(other.length)
+    if (other.length <= LOOP_BYTES_MAX) {
+      for (let at = 0; at < other.length; at++) this.#bytes[this.length + at] = other.#bytes[at] ?? 0
+    } else other.#bytes.copy(this.#bytes, this.length, 0, other.length)
+    this.length += other.length
   }
 
   /** A view, good until the next write or reset. */
@@ -61,6 +81,19 @@ export class ByteWriter {
     const bytes = new Uint8Array(this.length)
     bytes.set(this.view())
     return bytes
+  }
+
+  /** Writes ASCII for which there is room, or nothing. */
+  #ascii(value: string): boolean {
+    const bytes = this.#bytes
+    let at = this.length
+    for (let n = 0; n < value.length; n++) {
+      const code = value.charCodeAt(n)
+      if (code >= 0x80) return false
+      bytes[at++] = code
+    }
+    this.length = at
+    return true
   }
 
   #reserve(more: number): void {

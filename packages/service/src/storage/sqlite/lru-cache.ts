@@ -1,42 +1,56 @@
-/** Keeps what was used last, up to a weight; the rest is forgotten. */
+/**
+ * Keeps what was used of late, up to a weight; the rest is forgotten. In two halves: what is used moves into the young
+ * one, and when that is full the old one is dropped, so that to find something costs no more than a look.
+ */
 export class LruCache<Key, Value> {
-  readonly #entries = new Map<Key, { readonly value: Value; readonly weight: number }>()
-  readonly #weightMax: number
-  #weight = 0
+  readonly #halfMax: number
+  #young = new Map<Key, Entry<Value>>()
+  #old = new Map<Key, Entry<Value>>()
+  #youngWeight = 0
 
   constructor(weightMax: number) {
-    this.#weightMax = weightMax
+    this.#halfMax = weightMax / 2
   }
 
   find(key: Key): Value | undefined {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry.value
+    const young = this.#young.get(key)
+    if (young !== undefined) return young.value
+    const old = this.#old.get(key)
+    if (old === undefined) return undefined
+    this.#old.delete(key)
+    this.#add(key, old)
+    return old.value
   }
 
-  /** A value that alone is heavier than the limit is not kept. */
+  /** A value that alone is heavier than half of the limit is not kept. */
   keep(key: Key, value: Value, weight: number): void {
     this.forget(key)
-    if (weight > this.#weightMax) return
-    this.#entries.set(key, { value, weight })
-    this.#weight += weight
-    for (const oldest of this.#entries.keys()) {
-      if (this.#weight <= this.#weightMax) return
-      this.forget(oldest)
-    }
+    if (weight <= this.#halfMax) this.#add(key, { value, weight })
   }
 
   forget(key: Key): void {
-    const entry = this.#entries.get(key)
+    this.#old.delete(key)
+    const entry = this.#young.get(key)
     if (entry === undefined) return
-    this.#entries.delete(key)
-    this.#weight -= entry.weight
+    this.#young.delete(key)
+    this.#youngWeight -= entry.weight
   }
 
   clear(): void {
-    this.#entries.clear()
-    this.#weight = 0
+    this.#young.clear()
+    this.#old.clear()
+    this.#youngWeight = 0
+  }
+
+  #add(key: Key, entry: Entry<Value>): void {
+    if (this.#youngWeight + entry.weight > this.#halfMax) {
+      this.#old = this.#young
+      this.#young = new Map()
+      this.#youngWeight = 0
+    }
+    this.#young.set(key, entry)
+    this.#youngWeight += entry.weight
   }
 }
+
+type Entry<Value> = { readonly value: Value; readonly weight: number }

@@ -22,6 +22,7 @@ export class RowStateLog {
   /** Where in `#bytes` the value of a key begins. */
   #places = new Map<RowKey, number>()
   #lastSeq = 0
+  #storedBytes = 0
 
   constructor(writer: DatabaseSync) {
     this.#insert = writer.prepare('INSERT INTO row_state_log (seq, body) VALUES (?, ?)')
@@ -52,19 +53,23 @@ export class RowStateLog {
       this.#index(body)
       this.#lastSeq = Number(row['seq'])
     }
+    this.#storedBytes = this.#bytes.length
   }
 
-  append(entries: Iterable<RowStateEntry>): void {
-    const from = this.#bytes.length
-    for (const { key, value } of entries) {
-      this.#bytes.prefixedText(key)
-      this.#places.set(key, this.#bytes.length)
-      this.#bytes.varint(value === undefined ? 0 : value.length + 1)
-      if (value !== undefined) this.#bytes.raw(value)
-    }
-    if (this.#bytes.length === from) return
+  /** An entry, in memory; `value` undefined when there is no state any more. `store` follows. */
+  add(key: RowKey, value: ByteWriter | undefined): void {
+    this.#bytes.prefixedText(key)
+    this.#places.set(key, this.#bytes.length)
+    this.#bytes.varint(value === undefined ? 0 : value.length + 1)
+    if (value !== undefined) this.#bytes.append(value)
+  }
+
+  /** Puts what was added since the last time into SQLite. */
+  store(): void {
+    if (this.#bytes.length === this.#storedBytes) return
     this.#lastSeq += 1
-    this.#insert.run(this.#lastSeq, this.#bytes.view(from))
+    this.#insert.run(this.#lastSeq, this.#bytes.view(this.#storedBytes))
+    this.#storedBytes = this.#bytes.length
   }
 
   /** Undefined when the log says nothing of the key. The value is a view, good until the next change. */
@@ -77,6 +82,7 @@ export class RowStateLog {
   take(): TakenEntries {
     const taken = new TakenEntries(this.#bytes.view(), this.#places, this.#lastSeq)
     this.#bytes = new ByteWriter(65_536)
+    this.#storedBytes = 0
     this.#places = new Map()
     return taken
   }

@@ -57,7 +57,13 @@ export class RowStateStore {
 
   /** The last change of a row counts. */
   write(changes: readonly RowStateChange[]): void {
-    this.#log.append(this.#encode(changes))
+    const value = this.#value
+    for (const { row, after } of changes) {
+      value.reset()
+      if (after !== undefined) encodeRowState(value, row, after, this.#names)
+      this.#log.add(row, after === undefined ? undefined : value)
+    }
+    this.#log.store()
     this.#merge(changes.length)
   }
 
@@ -102,15 +108,6 @@ export class RowStateStore {
         if (!except.has(stored.key)) this.#addTo(states, this.#findNew(stored.key) ?? stored)
       }
       if (states.size > 0) yield states
-    }
-  }
-
-  *#encode(changes: readonly RowStateChange[]): Generator<RowStateEntry> {
-    const value = this.#value
-    for (const { row, after } of changes) {
-      value.reset()
-      if (after !== undefined) encodeRowState(value, row, after, this.#names)
-      yield { key: row, value: after === undefined ? undefined : value.view() }
     }
   }
 
