@@ -16,11 +16,15 @@ export async function readInput(path: string, option: string): Promise<string> {
   }
 }
 
-/** The same for a file that holds JSON. */
-export async function readJsonInput(path: string, option: string): Promise<unknown> {
+/** The same for a file that holds JSON, which `parse` reads. */
+export async function readJsonInput<Value>(
+  path: string,
+  option: string,
+  parse: (text: string) => Value,
+): Promise<Value> {
   const text = await readInput(path, option)
   try {
-    return JSON.parse(text)
+    return parse(text)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new HeadwaterError('bad-settings', `Cannot read ${path}, given with ${option}: it is not JSON (${reason})`, {

@@ -15,10 +15,10 @@ type Previewed = Exclude<PreviewResult, { readonly errors: unknown }>
 
 /** Evaluates a config over rows from a file, with the code that the service runs. */
 export async function runPreview(flags: PreviewFlags): Promise<void> {
-  const { compileSyncConfig, preview } = await import('@headwater/sync-config')
+  const { compileSyncConfig, parseRequestJson, preview } = await import('@headwater/sync-config')
   const config = await readInput(flags.config, '--config')
-  const data = await readJsonInput(flags.data, '--data')
-  const request = await readJsonInput(flags.request, '--request')
+  const data = await readJsonInput(flags.data, '--data', parseRequestJson)
+  const request = await readJsonInput(flags.request, '--request', parseRequestJson)
   // What is wrong with their shape, preview itself says.
   const result = await preview({ config, data: data as PreviewData, request: request as PreviewRequest })
   if ('errors' in result) process.exitCode = EXIT_FAILED
