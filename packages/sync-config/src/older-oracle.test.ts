@@ -37,7 +37,7 @@ const cells = {
   k: fc.option(fc.array(scalar, { maxLength: 3 })),
 }
 const rows: Arb<readonly OracleRow[]> = fc
-  .nat(4)
+  .integer({ min: 1, max: 7 })
   .chain((count) =>
     fc.tuple(...Array.from({ length: count }, (_, index) => fc.record({ id: fc.constant(`r${index}`), ...cells }))),
   )
@@ -154,7 +154,7 @@ function parameterQuery(names: readonly string[]): Arb<OracleParameterQuery> {
   const items = (value: Arb<OracleValue>): Arb<OracleParameterQuery['items']> =>
     fc
       .tuple(...names.map((name) => value.map((each) => ({ name, value: each }))))
-      .chain((list_) => fc.shuffledSubarray(list_, { minLength: list_.length }))
+      .chain((all) => fc.shuffledSubarray(all, { minLength: all.length }))
   const priority = fc.option(fc.nat(3), { nil: undefined })
   const request = fc.oneof({ weight: 4, arbitrary: requestValue }, { weight: 1, arbitrary: literal })
   return fc.oneof<Arb<OracleParameterQuery>[]>(

@@ -14,7 +14,11 @@ const SOURCES = ['t0', 't1'].map((name) => sourceTable(name, 'id, a, b int4, c b
 
 type Sql = fc.Arbitrary<string>
 
-const json = fc.option(fc.array(fc.constantFrom<JsonValue>('x', 'y', 1, null, true), { maxLength: 3 }).map(toText))
+const json = fc.option(
+  fc
+    .array(fc.constantFrom<JsonValue>('x', 'y', 1, null, true), { maxLength: 3 })
+    .map((elements) => JSON.stringify(elements)),
+)
 const cells: readonly fc.Arbitrary<string | null>[] = [
   fc.constantFrom('x', 'y', '1', null),
   fc.constantFrom('0', '1', '2', null),
@@ -23,7 +27,7 @@ const cells: readonly fc.Arbitrary<string | null>[] = [
   json,
 ]
 const rows: fc.Arbitrary<readonly TextRow[]> = fc
-  .nat(4)
+  .integer({ min: 1, max: 7 })
   .chain((count) =>
     fc.tuple(...Array.from({ length: count }, (_, index) => fc.tuple(fc.constant(`r${index}`), ...cells))),
   )
@@ -122,8 +126,8 @@ test(
           const plan = planOf(JSON.stringify({ config: { edition }, streams: { s: stream } }, null, 1))
           const storage = new MemoryStorage(loadPlan(plan, { generation: 1, bucketsMax: 1000 }))
           for (const source of SOURCES) {
-            const own_ = source.name === 't0' ? tables.t0 : tables.t1
-            for (const [index, row] of own_.entries()) storage.put(source, String(index), row)
+            const stored = source.name === 't0' ? tables.t0 : tables.t1
+            for (const [index, row] of stored.entries()) storage.put(source, String(index), row)
           }
           return storage
         })
@@ -134,7 +138,3 @@ test(
   },
   TIMEOUT_MS,
 )
-
-function toText(json_: JsonValue): string {
-  return JSON.stringify(json_)
-}

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { saidOf } from '../testing/builders.ts'
+import { loadPlan } from '../load.ts'
+import { planOf, requestOf, saidOf, sourceTable } from '../testing/builders.ts'
+import { MemoryStorage } from '../testing/memory-storage.ts'
 
 const OWN = 'SELECT request.user_id() AS u'
 const OWN_DECKS = 'SELECT id FROM decks WHERE owner = bucket.u'
@@ -160,6 +162,50 @@ describe('all queries that give parameters', () => {
       expect.stringContaining('both set the priority: keep one'),
     ])
   })
+})
+
+/** Of a config of edition 1, in which JSON null reads as the text null. */
+function storageOf(config: string): MemoryStorage {
+  return new MemoryStorage(loadPlan(planOf(config), { generation: 1, bucketsMax: 10 }))
+}
+
+describe('arrays', () => {
+  test('with a null equal nothing there, also where JSON null reads as a text', async () => {
+    const ofRow = storageOf(
+      definition("SELECT request.jwt() ->> 'team' AS u", 'SELECT id FROM decks WHERE bucket.u IN teams'),
+    )
+    ofRow.put(sourceTable('decks', 'id, teams jsonb'), '0', ['d', '[null, "a"]'])
+    expect(await ofRow.rowsFor(requestOf({ sub: 'x', team: null }))).toEqual([])
+    expect(await ofRow.rowsFor(requestOf({ sub: 'x', team: 'a' }))).toEqual(['decks/d {"id":"d"}'])
+
+    const teams = "SELECT id AS u FROM teams WHERE name IN (request.jwt() -> 'teams')"
+    const ofRequest = storageOf(definition(teams, OWN_DECKS))
+    ofRequest.put(sourceTable('teams', 'id, name'), '0', ['t', 'null'])
+    ofRequest.put(sourceTable('decks', 'id, owner'), '0', ['d', 't'])
+    expect(await ofRequest.rowsFor(requestOf({ sub: 'x', teams: [null] }))).toEqual([])
+    expect(await ofRequest.rowsFor(requestOf({ sub: 'x', teams: ['null'] }))).toEqual(['decks/d {"id":"d"}'])
+  })
+
+  test('inside arrays are compared as text', async () => {
+    const pairs = "SELECT request.jwt() -> 'pair' AS u"
+    const storage = storageOf(definition(pairs, 'SELECT id FROM decks WHERE bucket.u IN pairs'))
+    storage.put(sourceTable('decks', 'id, pairs jsonb'), '0', ['d', '[["a", true], "b"]'])
+    expect(await storage.rowsFor(requestOf({ sub: 'x', pair: ['a', true] }))).toEqual(['decks/d {"id":"d"}'])
+  })
+})
+
+test('the suffix of a wildcard table can be a parameter', async () => {
+  const seats = 'SELECT _table_suffix AS u FROM "seats_%" WHERE person = request.user_id()'
+  const storage = storageOf(definition(seats, OWN_DECKS))
+  storage.put(sourceTable('seats_north', 'id, person'), '0', ['1', 'ann'])
+  storage.put(sourceTable('decks', 'id, owner'), '0', ['d', 'north'])
+  storage.put(sourceTable('decks', 'id, owner'), '1', ['e', 'south'])
+  expect(await storage.rowsFor(requestOf({ sub: 'ann' }))).toEqual(['decks/d {"id":"d"}'])
+})
+
+test('a table may be called like a function of the request', () => {
+  const data = 'SELECT id FROM auth WHERE auth.user_id = bucket.u'
+  expect(saidOf(definition(OWN, data))).toEqual([])
 })
 
 describe('warned of', () => {

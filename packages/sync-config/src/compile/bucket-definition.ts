@@ -4,7 +4,7 @@ import { didYouMean } from '../file/suggest.ts'
 import type { PlanEvaluator } from '../plan.ts'
 import type { ValueOptions } from '../values/column-form.ts'
 import type { DraftStream } from './assemble.ts'
-import { type Alternative, compileWhere, type Match } from './older-clause.ts'
+import { type Alternative, compileWhere, type Match, type RowKey } from './older-clause.ts'
 import { readOlderColumns } from './older-columns.ts'
 import { draftOlderRoute } from './older-draft.ts'
 import { expandKeys } from './older-route.ts'
@@ -100,11 +100,7 @@ function compileData(
   })
 }
 
-function keysInOrder(
-  match: Match,
-  alternative: Alternative,
-  names: readonly string[],
-): Parameters<typeof expandKeys>[0] {
+function keysInOrder(match: Match, alternative: Alternative, names: readonly string[]): readonly RowKey[] {
   return names.map((name) => {
     const [text] = [...match.inputs].find(([, input]) => input.kind === 'parameter' && input.name === name) ?? []
     const key = text === undefined ? undefined : alternative.keys.get(text)

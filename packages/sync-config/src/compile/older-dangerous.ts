@@ -14,8 +14,8 @@ export function isDangerousQuery(items: readonly Scalar[], match: Match, rows: P
     if (input.kind === 'parameter') return []
     return input.kind === 'element' ? input.array : input.expression
   })
-  const arguments_ = rows.kind === 'each' ? [rows.argument] : []
-  const isChosen = [...outputs, ...conditions, ...arguments_].some((expression) => reads(expression, 'connection'))
+  const walked = rows.kind === 'each' ? [rows.argument] : []
+  const isChosen = [...outputs, ...conditions, ...walked].some((expression) => reads(expression, 'connection'))
   const trusted = rows.kind === 'table' ? [...outputs, ...conditions] : outputs
   return isChosen && !trusted.some(needsClaim)
 }
