@@ -34,6 +34,7 @@ function climb(cursor: TokenCursor, first: SqlExpression, looserThan: number): S
   for (;;) {
     const next = parseInfix(cursor, left, looserThan)
     if (next === undefined) return left
+    cursor.countOperator()
     left = next
   }
 }

@@ -340,6 +340,16 @@ describe('several faults of one query', () => {
     expect(parseQuery(sql).faults.map(({ span }) => sql.slice(span.start, span.end))).toEqual(places)
   })
 
+  test('a chain of operators has a bound, a list of values has none', () => {
+    const chain = (length: number): string => Array.from({ length }, (_, index) => `a = ${index}`).join(' OR ')
+    expect(faultsOf(`SELECT id FROM t WHERE ${chain(400)}`)).toEqual([])
+    expect(faultsOf(`SELECT id FROM t WHERE ${chain(20_000)}`)).toEqual([
+      expect.stringMatching(/^OR \| The query has more than 1000 operators: write IN ARRAY\[…\]/),
+    ])
+    const values = Array.from({ length: 5_000 }, (_, index) => index).join(', ')
+    expect(faultsOf(`SELECT id FROM t WHERE a IN ARRAY[${values}]`)).toEqual([])
+  })
+
   test('what is only refused leaves a tree for the compiler, what cannot be read does not', () => {
     expect(parseQuery("SELECT id, user FROM t WHERE a LIKE 'x' LIMIT 1").select).toBeDefined()
     expect(parseQuery('SELECT id, FROM t').select).toBeUndefined()

@@ -6,6 +6,9 @@ import { type Name, type Select, type SqlExpression, type SqlForm, SqlError } fr
 /** Parentheses, subqueries and the like inside each other. */
 const DEPTH_MAX = 100
 
+/** Operators of one query. Chains of them nest without parentheses: `a + b + c` is as deep as it is long. */
+const OPERATORS_MAX = 1_000
+
 /** How the parts are read that can stand inside each other. */
 export type Grammar = {
   readonly select: (cursor: TokenCursor) => Select
@@ -27,6 +30,7 @@ export class TokenCursor {
   #isBroken = false
   #at = 0
   #depth = 0
+  #operators = 0
   /** Where the last recovery went on: what fails right there follows from the fault before. */
   #resumedAt = -1
 
@@ -195,6 +199,15 @@ export class TokenCursor {
     const result = parse()
     this.#depth--
     return result
+  }
+
+  /** Counts an operator that was read. */
+  countOperator(): void {
+    this.#operators++
+    if (this.#operators <= OPERATORS_MAX) return
+    this.failWith(
+      `The query has more than ${OPERATORS_MAX} operators: write IN ARRAY[…], or put the values into a table`,
+    )
   }
 
   /**
