@@ -7,9 +7,9 @@ import { type Expression, partsOf } from '../plan.ts'
 export function canonicalText(expression: Expression, nameOf: (expansion: number) => string): string {
   if (expression.kind === 'element') return JSON.stringify(['element', nameOf(expression.expansion), expression.part])
   const parts = partsOf(expression).map((part) => canonicalText(part, nameOf))
-  return parts.length === 0
-    ? JSON.stringify(expression)
-    : JSON.stringify([headOf(expression), inOrder(expression, parts)])
+  if (parts.length === 0) return JSON.stringify(expression)
+  // The parts are JSON already. Written as strings inside of it, they would double with every level.
+  return `[${JSON.stringify(headOf(expression))},[${inOrder(expression, parts).join(',')}]]`
 }
 
 function headOf(expression: Expression): string {
@@ -30,4 +30,12 @@ function inOrder(expression: Expression, parts: readonly string[]): readonly str
     expression.kind === 'or' ||
     (expression.kind === 'compare' && (expression.operator === '=' || expression.operator === '!='))
   return isSet ? parts.toSorted() : parts
+}
+
+/** Short labels for texts: equal for equal texts, and in their order. */
+export function rank<Labelled>(texts: ReadonlyMap<Labelled, string>): ReadonlyMap<Labelled, string> {
+  const sorted = [...new Set(texts.values())].toSorted()
+  const width = String(sorted.length).length
+  const labels = new Map(sorted.map((text, index) => [text, String(index).padStart(width, '0')]))
+  return new Map([...texts].map(([labelled, text]) => [labelled, labels.get(text) ?? '']))
 }

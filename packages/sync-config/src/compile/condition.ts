@@ -32,11 +32,19 @@ function siteOf({ context }: QueryScope, { start, end }: SqlExpression): Site {
 type Binary = SqlExpression & { kind: 'binary' }
 
 function lowerLogic(at: QueryScope, sql: Binary, negated: boolean): Condition | undefined {
-  const left = lowerCondition(at, sql.left, negated)
-  const right = lowerCondition(at, sql.right, negated)
-  if (left === undefined || right === undefined) return undefined
+  const conditions = chainOf(sql).map((side) => lowerCondition(at, side, negated))
+  const lowered = conditions.filter((condition) => condition !== undefined)
+  if (lowered.length < conditions.length) return undefined
   // NOT (a AND b) is (NOT a) OR (NOT b), and the other way round.
-  return joinConditions((sql.operator === 'and') !== negated ? 'and' : 'or', [left, right])
+  return joinConditions((sql.operator === 'and') !== negated ? 'and' : 'or', lowered)
+}
+
+/** `a AND b AND c` as its three sides: joined two by two, a long chain would be sorted again and again. */
+function chainOf(sql: Binary): readonly SqlExpression[] {
+  const sides: SqlExpression[] = [sql.right]
+  let left = sql.left
+  for (; left.kind === 'binary' && left.operator === sql.operator; left = left.left) sides.push(left.right)
+  return [left, ...sides.toReversed()]
 }
 
 function lowerEquality(at: QueryScope, sql: Binary, negated: boolean): Condition | undefined {

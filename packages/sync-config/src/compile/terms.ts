@@ -50,27 +50,39 @@ function isTrue(condition: Condition): boolean {
 
 /** Tests of one owner become one test, so that `a OR b` on one row is a filter and not two buckets. */
 function mergeTests(kind: 'and' | 'or', parts: readonly Condition[]): readonly Condition[] {
-  const merged: Condition[] = []
+  const groups: Condition[][] = []
   for (const part of parts) {
-    const index = merged.findIndex((other) => mergeOf(kind, other, part) !== undefined)
-    const other = merged[index]
-    const both = other === undefined ? undefined : mergeOf(kind, other, part)
-    if (both === undefined) merged.push(part)
-    else merged[index] = both
+    const group = groups.find(([first]) => first !== undefined && mayMerge(kind, first, part))
+    if (group === undefined) groups.push([part])
+    else group.push(part)
   }
-  return merged
+  return groups.map((group) => mergeGroup(kind, group))
 }
 
-function mergeOf(kind: 'and' | 'or', a: Condition, b: Condition): Condition | undefined {
-  if (a.kind !== 'term' || b.kind !== 'term') return undefined
-  const [first, second] = [a.term, b.term]
-  if (first.kind !== 'expression' || second.kind !== 'expression') return undefined
+function mayMerge(kind: 'and' | 'or', a: Condition, b: Condition): boolean {
+  const [first, second] = [testIn(a), testIn(b)]
+  if (first === undefined || second === undefined || first.owner !== second.owner) return false
   // An alternative that reads no element must not depend on there being one.
-  const mayMerge = kind === 'and' || elementsText(first.expression) === elementsText(second.expression)
-  if (first.owner !== second.owner || !mayMerge) return undefined
-  const end = first.context === second.context ? second.end : first.end
-  const expression = joinLogic(kind, [first.expression, second.expression])
+  return kind === 'and' || elementsText(first.expression) === elementsText(second.expression)
+}
+
+function mergeGroup(kind: 'and' | 'or', group: readonly Condition[]): Condition {
+  const tests = group.flatMap((condition) => testIn(condition) ?? [])
+  const [first, last] = [tests[0], tests.at(-1)]
+  const [only] = group
+  if (first === undefined || last === undefined || (group.length === 1 && only !== undefined)) {
+    return only ?? { kind, parts: [] }
+  }
+  const end = first.context === last.context ? last.end : first.end
+  const expression = joinLogic(
+    kind,
+    tests.map((test) => test.expression),
+  )
   return { kind: 'term', term: { ...first, expression, end } }
+}
+
+function testIn(condition: Condition): (Term & { readonly kind: 'expression' }) | undefined {
+  return condition.kind === 'term' && condition.term.kind === 'expression' ? condition.term : undefined
 }
 
 function elementsText(expression: Expression): string {
