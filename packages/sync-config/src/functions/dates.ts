@@ -42,7 +42,7 @@ function readMoment(x: SqliteValue, modifiers: readonly SqliteValue[]): Moment |
   return { ms, subsec }
 }
 
-const JULIAN_DAY = /^\d+(?:\.\d*)?$/
+const JULIAN_DAY = /^\d+(?:\.\d+)?$/
 
 /** `isUnix` says what a number is; digits in a text are a Julian day always. */
 function readMs(x: SqliteValue, isUnix: boolean): number | undefined {

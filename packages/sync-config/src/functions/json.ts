@@ -71,7 +71,8 @@ const ARRAY_INDEX = /^(?:0|[1-9]\d{0,9})$/
 const ARRAY_INDEX_MAX = 2 ** 32 - 2
 
 export function isArrayIndex(key: string): boolean {
-  return ARRAY_INDEX.test(key) && Number(key) <= ARRAY_INDEX_MAX
+  // Most keys begin with a letter.
+  return key.charCodeAt(0) <= NINE && ARRAY_INDEX.test(key) && Number(key) <= ARRAY_INDEX_MAX
 }
 
 const [TAB, NEWLINE, RETURN, SPACE] = [9, 10, 13, 32]

@@ -79,10 +79,10 @@ export function isTrue(value: SqliteValue): boolean {
  */
 export function compareValues(a: SqliteValue, b: SqliteValue): number | undefined {
   if (a === null || b === null) return undefined
+  if (typeof a === 'string' && typeof b === 'string') return a === b ? 0 : a < b ? -1 : 1
   const order = kindOrder(a) - kindOrder(b)
   if (order !== 0) return order
   if (a instanceof Uint8Array) throw new EvaluationError('Cannot compare two binary values: convert them to text first')
-  if (a === b) return 0
   if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
   if (a < b) return -1
   return a > b ? 1 : 0
