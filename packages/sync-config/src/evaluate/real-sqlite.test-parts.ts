@@ -7,9 +7,12 @@ export type Outcome = { readonly value: SqliteValue } | 'fails'
 
 export type Row = { readonly [column: string]: SqliteValue }
 
+const STATEMENTS_MAX = 20
+
 /** For tests: evaluates expressions of a plan in SQLite itself. */
 export class RealSqlite {
   readonly #database = new DatabaseSync(':memory:')
+  readonly #statements = new Map<string, StatementSync>()
 
   evaluate(expression: Expression, row: Row = {}): Outcome {
     const { sql, values } = printExpression(expression, row)
@@ -18,12 +21,20 @@ export class RealSqlite {
 
   /** What an SQL expression gives; its parameters are `?1`, `?2`, … Numbers are reals, bigints integers. */
   run(sql: string, values: readonly SqliteValue[]): Outcome {
-    const statement = this.#database.prepare(`SELECT ${sql} AS v`)
-    statement.setReadBigInts(true)
-    return read(statement, values)
+    return read(this.#prepare(`SELECT ${sql} AS v`), values)
   }
 
-  /** SQLite's own `upper` and `lower` leave everything but ASCII alone, so tests may put others in their place. */
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const statement = this.#database.prepare(sql)
+    statement.setReadBigInts(true)
+    if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear()
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  /** A function for what SQL cannot say. */
   define(name: string, implementation: (value: SqliteValue) => SqliteValue): void {
     this.#database.function(
       name,

@@ -149,32 +149,29 @@ const key: fc.Arbitrary<SqliteValue> = fc.oneof(
   fc.constantFrom(null, 1.5, 2 ** 40, -(2n ** 63n)),
 )
 
-test('what is read of JSON, its extensions and damaged texts is what SQLite reads', () => {
-  fc.assert(
-    fc.property(document, path, key, (text, at, of) => {
-      const same = (sql: string, compute: () => SqliteValue, ...values: SqliteValue[]): void => {
-        const expected = sqlite.run(sql, values)
-        expect({ [sql]: outcomeOf(compute) }).toEqual({
-          [sql]: expected === 'fails' ? expected : outcomeOf(() => expected.value),
-        })
-      }
-      same('json_valid(?1)', () => isValidJson(text), text)
-      same('json_extract(?1, ?2)', () => extractByPath(text, at), text, at)
-      same("json_extract(?1, '$')", () => extractByPath(text, '$'), text)
-      same("?1 -> '$'", () => extractJson(text, '$'), text)
-      same('?1 -> ?2', () => extractJson(text, of), text, of)
-      same('?1 ->> ?2', () => extractValue(text, of), text, of)
-      same('json_array_length(?1)', () => arrayLength(text), text)
-      same('json_array_length(?1, ?2)', () => arrayLength(text, at), text, at)
-      const each = (): SqliteValue =>
-        eachSqliteElement(text)
-          .map(({ key, value }) => `${describe(key)} ${describe(value)}`)
-          .join(';')
-      same(EACH, each, text)
-    }),
-    { seed: SEED, numRuns: 3_000 },
-  )
-})
+/** Everything that reads JSON, by paths and keys. */
+function expectSame(json: SqliteValue, at: string, of: SqliteValue): void {
+  const same = (sql: string, compute: () => SqliteValue, ...values: SqliteValue[]): void => {
+    const expected = sqlite.run(sql, values)
+    const actual = outcomeOf(compute)
+    expect({ [sql]: actual }).toEqual({
+      [sql]: expected === 'fails' ? expected : outcomeOf(() => expected.value),
+    })
+  }
+  same('json_valid(?1)', () => isValidJson(json), json)
+  same('json_extract(?1, ?2)', () => extractByPath(json, at), json, at)
+  same("json_extract(?1, '$')", () => extractByPath(json, '$'), json)
+  same("?1 -> '$'", () => extractJson(json, '$'), json)
+  same('?1 -> ?2', () => extractJson(json, of), json, of)
+  same('?1 ->> ?2', () => extractValue(json, of), json, of)
+  same('json_array_length(?1)', () => arrayLength(json), json)
+  same('json_array_length(?1, ?2)', () => arrayLength(json, at), json, at)
+  const each = (): SqliteValue =>
+    eachSqliteElement(json)
+      .map(({ key, value }) => `${describe(key)} ${describe(value)}`)
+      .join(';')
+  same(EACH, each, json)
+}
 
 /** Kinds and bytes of all keys and values, in order. */
 const EACH = `ifnull((SELECT group_concat(typeof(key) || hex(key) || ' ' || typeof(value) || hex(value), ';')
@@ -183,3 +180,23 @@ const EACH = `ifnull((SELECT group_concat(typeof(key) || hex(key) || ' ' || type
 function describe(value: SqliteValue): string {
   return (['typeof', 'hex'] as const).map((name) => String(SQLITE_FUNCTIONS[name]?.(value))).join('')
 }
+
+test('what is read of JSON, its extensions and damaged texts is what SQLite reads', () => {
+  fc.assert(
+    fc.property(document, path, key, (text, at, of) => expectSame(text, at, of)),
+    { seed: SEED, numRuns: 1_500 },
+  )
+})
+
+/** What has the header of binary JSON is not looked at further, unless it begins like the text of JSON. */
+test('a blob is binary JSON, or the text of JSON', () => {
+  fc.assert(
+    fc.property(document, path, key, (text, at, of) => {
+      const binary = sqlite.run('jsonb(?1)', [text])
+      if (binary === 'fails') return
+      expectSame(binary.value, at, of)
+      if (!text.startsWith('+')) expectSame(new TextEncoder().encode(text), at, of)
+    }),
+    { seed: SEED, numRuns: 700 },
+  )
+})

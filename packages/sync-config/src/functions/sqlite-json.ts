@@ -1,10 +1,11 @@
 import type { SqliteValue } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import type { Element } from './each-element.ts'
-import { type JsonNode, malformedJson, nodeToJson, nodeToValue } from './sqlite-json-node.ts'
+import { type JsonNode, nodeToJson, nodeToValue } from './sqlite-json-node.ts'
 import { findByPath, toPath } from './sqlite-json-path.ts'
 import { unescapeJson } from './sqlite-json-string.ts'
 import { parseSqliteJson } from './sqlite-json-text.ts'
+import { readJsonb } from './sqlite-jsonb.ts'
 import { textOf } from './sqlite-text.ts'
 
 /** `json -> key`: JSON text. */
@@ -36,10 +37,11 @@ export function arrayLength(json: SqliteValue, path: SqliteValue = '$'): SqliteV
   return found.kind === 'array' ? BigInt(found.items.length) : 0n
 }
 
-/** `json_valid(text)`: standard JSON only. */
+/** `json_valid(text)`: standard JSON only, and nothing binary. */
 export function isValidJson(value: SqliteValue): SqliteValue {
   if (value === null) return null
   try {
+    if (value instanceof Uint8Array && readJsonb(value) !== undefined) return 0n
     return parseSqliteJson(textOf(value)).isStandard ? 1n : 0n
   } catch (error) {
     if (error instanceof EvaluationError) return 0n
@@ -68,8 +70,9 @@ function findKey(json: SqliteValue, key: SqliteValue): JsonNode | undefined {
   return findByPath(root, toPath(typeof key === 'bigint' ? key : textOf(key)))
 }
 
+/** A blob is SQLite's binary JSON, or else a text. */
 function readRoot(json: Exclude<SqliteValue, null>): JsonNode {
-  const text = textOf(json)
-  if (text === '') throw malformedJson()
-  return parseSqliteJson(text).root
+  const binary = json instanceof Uint8Array ? readJsonb(json) : undefined
+  if (binary !== undefined) return binary
+  return parseSqliteJson(textOf(json)).root
 }
