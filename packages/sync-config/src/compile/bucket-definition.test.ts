@@ -203,6 +203,29 @@ test('the suffix of a wildcard table can be a parameter', async () => {
   expect(await storage.rowsFor(requestOf({ sub: 'ann' }))).toEqual(['decks/d {"id":"d"}'])
 })
 
+test.each([
+  ['WHERE owner = bucket.u AND b AND a', 'WHERE a AND b AND bucket.u = owner'],
+  ['WHERE owner = bucket.u OR bucket.u IN readers', 'WHERE (bucket.u IN readers) OR owner = bucket.u'],
+  ['WHERE owner = bucket.u AND captain = bucket.u', 'WHERE captain = bucket.u AND owner = bucket.u'],
+  ['WHERE owner = bucket.u AND bucket.u IN readers', 'WHERE bucket.u IN readers AND owner = bucket.u'],
+  ['WHERE owner = bucket.u AND a = 1 + 1', 'WHERE 2 = a AND owner = bucket.u'],
+  ['AS decks WHERE owner = bucket.u', 'WHERE decks.owner = bucket.u'],
+])('%s and %s are the same definition', (one, other) => {
+  const hashOf = (where: string): string => planOf(definition(OWN, `SELECT id FROM decks ${where}`)).hash
+  expect(hashOf(one)).toBe(hashOf(other))
+})
+
+test('parameter queries that say the same are the same', () => {
+  const hashOf = (where: string): string => {
+    return planOf(definition(`SELECT deck AS u FROM seats WHERE ${where}`, OWN_DECKS)).hash
+  }
+  const one =
+    "a = request.user_id() AND b IN (request.jwt() -> 'list') AND open AND NOT closed AND request.jwt() ->> 'x'"
+  const other =
+    "request.jwt() ->> 'x' AND NOT closed AND b IN request.jwt() -> 'list' AND request.user_id() = a AND open"
+  expect(hashOf(one)).toBe(hashOf(other))
+})
+
 test('a table may be called like a function of the request', () => {
   const data = 'SELECT id FROM auth WHERE auth.user_id = bucket.u'
   expect(saidOf(definition(OWN, data))).toEqual([])

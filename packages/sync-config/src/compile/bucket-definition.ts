@@ -10,7 +10,7 @@ import { draftOlderRoute } from './older-draft.ts'
 import { expandKeys } from './older-route.ts'
 import { readOnlyTable } from './older-scope.ts'
 import { compileParameterQuery, type ParameterQuery } from './parameter-query.ts'
-import { sortByText } from './route.ts'
+import { sortByText, splitFilters } from './route.ts'
 import { outputName } from './scope.ts'
 import type { ParsedQuery } from './stream.ts'
 
@@ -93,11 +93,13 @@ function compileData(
   const match = compileWhere(scope, select.where)
   if (match === undefined || names === undefined || !checkParameters({ context, select }, match, names)) return []
   if (columns === undefined) return []
-  return match.alternatives.map((alternative) => {
+  const evaluators = match.alternatives.map((alternative): PlanEvaluator => {
     const { table } = rows
-    const filters = sortByText(alternative.filters)
+    const filters = splitFilters(alternative.filters)
     return { table, filters, ...expandKeys(keysInOrder(match, alternative, names)), columns, output: outputName(rows) }
   })
+  // They make the same objects, so their order says nothing.
+  return sortByText(evaluators)
 }
 
 function keysInOrder(match: Match, alternative: Alternative, names: readonly string[]): readonly RowKey[] {

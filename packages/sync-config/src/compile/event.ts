@@ -4,7 +4,7 @@ import type { ValueOptions } from '../values/column-form.ts'
 import { readOlderColumns } from './older-columns.ts'
 import { lowerScalar } from './older-expression.ts'
 import { readOnlyTable } from './older-scope.ts'
-import { sortByText } from './route.ts'
+import { splitFilters } from './route.ts'
 import type { ParsedQuery } from './stream.ts'
 
 /** Compiles the payloads of an event: what is told of rows that change, whoever is connected. */
@@ -21,7 +21,7 @@ export function compileEvent(
     const columns = readOlderColumns(scope, select)
     const filter = select.where === undefined ? undefined : lowerScalar(scope, select.where)
     if (columns === undefined || (select.where !== undefined && filter === undefined)) return []
-    const filters = sortByText(filter === undefined ? [] : [filter.expression])
+    const filters = splitFilters(filter === undefined ? [] : [filter.expression])
     return { name: entry.name, table: rows.table, filters, columns }
   })
 }

@@ -117,9 +117,15 @@ function merge(a: Alternative, b: Alternative): Alternative {
   for (const [input, key] of b.keys) {
     const known = keys.get(input)
     if (known !== undefined) filters.push(agreement(known, key))
-    if (known === undefined || known.kind === 'element') keys.set(input, key)
+    keys.set(input, known === undefined ? key : preferred(known, key))
   }
   return { filters, keys }
+}
+
+/** Which of two that agree is the key: one value rather than an array of them, and always the same one. */
+function preferred(a: RowKey, b: RowKey): RowKey {
+  if (a.kind !== b.kind) return a.kind === 'value' ? a : b
+  return JSON.stringify(a) < JSON.stringify(b) ? a : b
 }
 
 function agreement(a: RowKey, b: RowKey): Expression {

@@ -9,7 +9,7 @@ import { draftOlderRoute } from './older-draft.ts'
 import { expandKeys, mergeKeys } from './older-route.ts'
 import { type OlderScope, readOnlyTable } from './older-scope.ts'
 import { lowerOlderWhere, type Part } from './older-stream-condition.ts'
-import { sortByText } from './route.ts'
+import { splitFilters } from './route.ts'
 import { outputName, type TableSource } from './scope.ts'
 import type { ParsedQuery } from './stream.ts'
 
@@ -63,14 +63,14 @@ function makeRoute(parts: readonly Part[], { query, rows, columns }: RouteParts)
   const evaluator: PlanEvaluator = {
     table: rows.table,
     ...expandKeys(keys.map(({ key }) => key)),
-    filters: sortByText(parts.flatMap((part) => part.filters)),
+    filters: splitFilters(parts.flatMap((part) => part.filters)),
     columns,
     output: outputName(rows),
   }
   return draftOlderRoute({
     query,
     evaluators: [evaluator],
-    filters: sortByText(parts.flatMap((part) => part.tests)),
+    filters: parts.flatMap((part) => part.tests),
     steps: parts.flatMap((part) => part.steps),
     values: keys.map(({ values }) => values),
     priority: null,

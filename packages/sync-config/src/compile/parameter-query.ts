@@ -14,6 +14,7 @@ import {
   readsElement,
 } from './older-route.ts'
 import { type OlderScope, refuseJoin } from './older-scope.ts'
+import { distinctByText } from './route.ts'
 import { readTableSource, type TableSource } from './scope.ts'
 import type { ParsedQuery } from './stream.ts'
 
@@ -184,7 +185,7 @@ function makeRoute(rows: ParameterRows, items: Items, condition: Condition): Par
       const outputs = [...items.values.values()].flatMap(({ expression }) =>
         readsElement(expression) ? expression : [],
       )
-      const step: OlderStep = { kind: 'each', argument: rows.argument, filters, outputs }
+      const step: OlderStep = { kind: 'each', argument: rows.argument, filters, outputs: distinctByText(outputs) }
       const values = mapValues(items, ({ expression }) =>
         readsElement(expression) ? { kind: 'output', step, expression } : { kind: 'request', expression },
       )
@@ -193,8 +194,9 @@ function makeRoute(rows: ParameterRows, items: Items, condition: Condition): Par
     case 'table': {
       const { keys, steps } = readKeys(condition)
       const outputs = [...items.values.values()].flatMap(({ kind, expression }) => (kind === 'row' ? expression : []))
+      const { table } = rows.rows
       const { filters } = alternative
-      const step: OlderStep = { kind: 'lookup', table: rows.rows.table, filters, keys, outputs }
+      const step: OlderStep = { kind: 'lookup', table, filters, keys, outputs: distinctByText(outputs) }
       const values = mapValues(items, ({ kind, expression }) =>
         kind === 'row' ? { kind: 'output', step, expression } : { kind: 'request', expression },
       )
