@@ -88,25 +88,23 @@ type RoutePlan = Pick<PlanRoute, 'filters' | 'steps' | 'values' | 'priority'>
 
 class Assembly {
   readonly #values: ValueOptions
-  readonly #evaluators = new Map<PartText, { readonly index: number; readonly evaluator: PlanEvaluator }>()
+  readonly evaluators: PlanEvaluator[] = []
+  readonly buckets: PlanBucket[] = []
+  readonly #evaluatorTexts: PartText[] = []
+  /** Index of an evaluator, by its text. */
+  readonly #evaluatorIndexes = new Map<PartText, number>()
+  /** Index of a bucket, by the text of its evaluators. */
+  readonly #bucketIndexes = new Map<string, number>()
+  readonly #bucketHashes = new Set<string>()
   readonly #lookups = new Map<LookupId, { readonly lookup: Omit<PlanLookup, 'usedBy'>; readonly usedBy: Set<string> }>()
-  readonly #buckets = new Map<string, { readonly index: number; readonly bucket: PlanBucket }>()
 
   constructor(values: ValueOptions) {
     this.#values = values
   }
 
-  get evaluators(): readonly PlanEvaluator[] {
-    return [...this.#evaluators.values()].map(({ evaluator }) => evaluator)
-  }
-
   get lookups(): readonly PlanLookup[] {
     const lookups = [...this.#lookups.values()].map(({ lookup, usedBy }) => ({ ...lookup, usedBy: [...usedBy] }))
     return lookups.toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  }
-
-  get buckets(): readonly PlanBucket[] {
-    return [...this.#buckets.values()].map(({ bucket }) => bucket)
   }
 
   addStream(stream: DraftStream): PlanStream {
@@ -164,31 +162,33 @@ class Assembly {
 
   #addEvaluator(evaluator: PlanEvaluator): number {
     const text = partText(evaluator)
-    const index = this.#evaluators.get(text)?.index ?? this.#evaluators.size
-    this.#evaluators.set(text, { index, evaluator })
+    const known = this.#evaluatorIndexes.get(text)
+    if (known !== undefined) return known
+    const index = this.evaluators.push(evaluator) - 1
+    this.#evaluatorTexts.push(text)
+    this.#evaluatorIndexes.set(text, index)
     return index
   }
 
   #addBucket(name: string, evaluators: readonly number[]): number {
-    const texts = [...this.#evaluators.keys()]
-    const parts = evaluators.map((index) => texts[index] ?? '')
+    const parts = evaluators.map((index) => this.#evaluatorTexts[index] ?? '')
     // Order matters only where two evaluators may make the same object.
     const canonical = JSON.stringify(this.#mayCollide(evaluators) ? parts : parts.toSorted())
-    const known = this.#buckets.get(canonical)
-    if (known !== undefined) return known.index
+    const known = this.#bucketIndexes.get(canonical)
+    if (known !== undefined) return known
     // The name is not part of what it does: a bucket that does the same in another config has the same hash.
     const hash = shortHash(JSON.stringify([this.#values, canonical]))
-    const index = this.#buckets.size
-    if (this.buckets.some((other) => other.hash === hash)) throw new Error('Invariant: buckets differ in their hashes')
-    this.#buckets.set(canonical, { index, bucket: { name, hash, evaluators } })
+    if (this.#bucketHashes.has(hash)) throw new Error('Invariant: buckets differ in their hashes')
+    this.#bucketHashes.add(hash)
+    const index = this.buckets.push({ name, hash, evaluators }) - 1
+    this.#bucketIndexes.set(canonical, index)
     return index
   }
 
   #mayCollide(indexes: readonly number[]): boolean {
-    const all = this.evaluators
     return indexes.some((index, place) => {
       return indexes.slice(place + 1).some((other) => {
-        const [a, b] = [all[index], all[other]]
+        const [a, b] = [this.evaluators[index], this.evaluators[other]]
         if (a === undefined || b === undefined || !mayShareTable(a.table, b.table)) return false
         return a.output === b.output || a.output === null || b.output === null
       })

@@ -1,5 +1,5 @@
-import { type Expression, shortHash } from '../plan.ts'
-import { canonicalText } from './canonical-text.ts'
+import type { Expression } from '../plan.ts'
+import { canonicalText, rank } from './canonical-text.ts'
 import { elementsIn } from './operand.ts'
 import { replaceParts } from './logic.ts'
 
@@ -20,10 +20,10 @@ export function numberExpansions(
   drafts: readonly DraftExpansion[],
   uses: readonly (readonly Expression[])[],
 ): Numbered {
-  let labels = new Map(drafts.map(({ number, argument }) => [number, JSON.stringify(argument)]))
+  let labels = rank(new Map(drafts.map(({ number, argument }) => [number, JSON.stringify(argument)])))
   for (let round = 1; round < drafts.length; round++) {
     const before = labels
-    labels = new Map(drafts.map(({ number }) => [number, nextLabel(number, before, uses)]))
+    labels = rank(new Map(drafts.map(({ number }) => [number, nextLabel(number, before, uses)])))
   }
   const sorted = drafts
     .map((draft) => ({ ...draft, sortBy: JSON.stringify([draft.argument, labels.get(draft.number)]) }))
@@ -56,5 +56,5 @@ function nextLabel(
       .map((expression) => canonicalText(expression, nameOf))
       .toSorted(),
   )
-  return shortHash(JSON.stringify([labels.get(number), texts]))
+  return JSON.stringify([labels.get(number), texts])
 }

@@ -1,5 +1,4 @@
-import { shortHash } from '../plan.ts'
-import { canonicalText } from './canonical-text.ts'
+import { canonicalText, rank } from './canonical-text.ts'
 import type { SourceList } from './query-scope.ts'
 import type { EachSource, Owner, TableSource } from './scope.ts'
 import type { Conjunction, Term } from './terms.ts'
@@ -18,11 +17,11 @@ export type Ordered = {
  */
 export function inCanonicalOrder(terms: Conjunction, primary: TableSource, sources: SourceList): Ordered {
   const nodes = new Set(terms.flatMap((term) => nodesOf(term, sources)))
-  let labels = new Map([...nodes].map((node) => [node, firstLabel(node, primary)]))
+  let labels = rank(new Map([...nodes].map((node) => [node, firstLabel(node, primary)])))
   for (let told = 0; told < countDistinct(labels) && countDistinct(labels) < nodes.size;) {
     const before = labels
     told = countDistinct(before)
-    labels = new Map([...nodes].map((node) => [node, nextLabel(node, before, { terms, sources })]))
+    labels = rank(new Map([...nodes].map((node) => [node, nextLabel(node, before, { terms, sources })])))
   }
   const labelOf = (source: TableSource | EachSource): string => labels.get(source) ?? ''
   const texts = new Map(terms.map((term) => [term, termText(term, sources, labelOf)]))
@@ -58,7 +57,7 @@ function nextLabel(
   const said = terms
     .filter((term) => nodesOf(term, sources).includes(node))
     .map((term) => termText(term, sources, (other) => (other === node ? 'itself' : (labels.get(other) ?? ''))))
-  return shortHash(JSON.stringify([own, of, said.toSorted()]))
+  return JSON.stringify([own, of, said.toSorted()])
 }
 
 function termText(term: Term, sources: SourceList, labelOf: (node: Node) => string): string {

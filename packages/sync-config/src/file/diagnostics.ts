@@ -42,7 +42,7 @@ export class Problems {
   placeOf(offset: number): Place {
     const lineIndex = this.#lineStarts.findLastIndex((start) => start <= offset)
     const start = this.#lineStarts[lineIndex] ?? 0
-    const line = this.#text.slice(start).split(/\r?\n/, 1)[0] ?? ''
+    const line = this.#text.slice(start, this.#lineStarts[lineIndex + 1]).replace(/\r?\n$/, '')
     const column = Math.min(offset - start, line.length)
     return { line: lineIndex + 1, column: column + 1, excerpt: excerptOf(line, column) }
   }
