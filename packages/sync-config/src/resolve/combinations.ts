@@ -74,7 +74,8 @@ export class Combinations {
   }
 
   #bind(places: readonly SinglePlace[], parts: readonly Relation[]): Bound {
-    const relation = parts.reduce((left, right) => multiply(left, right, this.#rowsMax), UNIT)
+    const [first = UNIT, ...others] = parts
+    const relation = others.reduce((left, right) => multiply(left, right, this.#rowsMax), first)
     const read = places.map((place) => {
       if (place.kind === 'constant') return () => place.text
       const index = relation.columns.indexOf(place.column)
