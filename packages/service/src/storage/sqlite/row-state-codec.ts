@@ -79,17 +79,27 @@ function decodeId(reader: ByteReader, key: RowKey): string {
   return key.slice(place - 1, place - 1 + reader.varint())
 }
 
-const LOWER_HEX = /^(?:[0-9a-f]{2})+$/
-
 function encodeHash(writer: ByteWriter, hash: string): void {
-  if (LOWER_HEX.test(hash)) {
-    const bytes = hash.length / 2
-    writer.varint(bytes * 2)
-    for (let n = 0; n < bytes; n++) writer.byte((hexDigit(hash, n * 2) << 4) | hexDigit(hash, n * 2 + 1))
-    return
-  }
+  if (encodeHex(writer, hash)) return
   writer.varint(Buffer.byteLength(hash) * 2 + 1)
   writer.text(hash)
+}
+
+/** False, and nothing written, when the text is not lower-case hexadecimal. */
+function encodeHex(writer: ByteWriter, hash: string): boolean {
+  const { length } = hash
+  if (length === 0 || length % 2 === 1) return false
+  const startedAt = writer.length
+  writer.varint(length)
+  for (let at = 0; at < length; at += 2) {
+    const byte = (hexDigit(hash, at) << 4) | hexDigit(hash, at + 1)
+    if (byte < 0) {
+      writer.length = startedAt
+      return false
+    }
+    writer.byte(byte)
+  }
+  return true
 }
 
 function decodeHash(reader: ByteReader): string {
@@ -104,7 +114,10 @@ function decodeHash(reader: ByteReader): string {
 
 const HEX_PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
+/** -1 for what is none. */
 function hexDigit(text: string, at: number): number {
-  const code = text.charCodeAt(at)
-  return code <= 0x39 ? code - 0x30 : code - 0x57
+  return HEX_DIGITS[text.charCodeAt(at)] ?? -1
 }
+
+const HEX_DIGITS = new Int8Array(128).fill(-1)
+for (const [digit, char] of [...'0123456789abcdef'].entries()) HEX_DIGITS[char.charCodeAt(0)] = digit
