@@ -174,6 +174,6 @@ export type LoadOptions = {
   readonly generation: number
   /** Instead of `generation` where single bucket definitions were built anew: that of the one with this hash. */
   readonly generationOf?: (bucketHash: string) => number
-  /** Buckets, and lookup results, that one client may have. */
+  /** Buckets that one client may have; of what lookups and arrays give on the way to them, four times as many. */
   readonly bucketsMax: number
 }

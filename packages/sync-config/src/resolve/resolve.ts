@@ -15,6 +15,12 @@ import type { RequestData } from './request-leaves.ts'
 import { compileRoute, type RouteProgram } from './route-program.ts'
 import { type RouteRun, runRoute } from './run-route.ts'
 
+/**
+ * Parameter results that a stream may find for each bucket that the client may have: many can lead to few buckets, and
+ * a message about too many buckets can still count them.
+ */
+const RESULTS_PER_BUCKET = 4
+
 export type StreamProgram = {
   readonly name: string
   readonly kind: PlanStream['kind']
@@ -49,7 +55,11 @@ export async function resolveRequest(
   const { bucketsMax } = around.options
   const outcomes = await allOrFirstFailure(
     evaluations.map((evaluation) =>
-      runEvaluation(evaluation, { data: evaluation.data, readLookups: reader.read, rowsMax: bucketsMax }),
+      runEvaluation(evaluation, {
+        data: evaluation.data,
+        readLookups: reader.read,
+        rowsMax: bucketsMax * RESULTS_PER_BUCKET,
+      }),
     ),
   )
   const errors = outcomes.flatMap((outcome) => ('error' in outcome ? outcome : []))
@@ -139,7 +149,7 @@ function tooManyRows(error: unknown, { name, kind }: StreamProgram, rowsMax: num
   const what = kind === 'stream' ? 'stream' : 'bucket definition'
   return new HeadwaterError(
     'too-many-buckets',
-    `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than the limit of ${rowsMax} parameter results or buckets for this client`,
+    `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than ${rowsMax} parameter results or buckets for this client, ${RESULTS_PER_BUCKET} for each of the buckets that it may have`,
     { cause: error },
   )
 }

@@ -303,47 +303,39 @@ describe('the limit of buckets', () => {
   test('[132] counts results without repeats, and only what is still used', async () => {
     const steps = [reads('a', request(claim('sub'))), reads('b', output(0))]
     const given = planOf([route({ steps, values: [output(1)] })])
-    const entries = {
-      'a["ann"]': Array.from({ length: 40 }, (_, index) => [index % 4, `row ${index}`]),
-      'b[0]': [
-        ['x', '1'],
-        ['x', '2'],
-        ['y', '1'],
-      ],
-      'b[1]': [
-        ['x', '1'],
-        ['y', '2'],
-      ],
-      'b[2]': [
-        ['x', '1'],
-        ['y', '2'],
-      ],
-    }
-    expect(keysOf(await resolve(given, { sub: 'ann' }, entries, 4))).toEqual(['["x"]', '["y"]'])
-    await expect(resolve(given, { sub: 'ann' }, entries, 3)).rejects.toMatchObject({ code: 'too-many-buckets' })
+    const found = (distinct: number): Entries => ({
+      'a["ann"]': Array.from({ length: 100 }, (_, index) => [index % distinct, `row ${index}`]),
+      ...Object.fromEntries(
+        Array.from({ length: distinct }, (_, index) => [
+          `b[${index}]`,
+          [
+            ['x', index],
+            ['y', index],
+            ['y', -1],
+          ],
+        ]),
+      ),
+    })
+    expect(keysOf(await resolve(given, { sub: 'ann' }, found(8), 2))).toEqual(['["x"]', '["y"]'])
+    await expect(resolve(given, { sub: 'ann' }, found(8), 1)).rejects.toMatchObject({
+      code: 'too-many-buckets',
+      message: expect.stringContaining('more than 4 parameter results'),
+    })
+    await expect(resolve(given, { sub: 'ann' }, found(4), 1)).rejects.toMatchObject({
+      message: 'Cannot sync: expected at most 1 buckets for one client, got 2: 2 from "s"',
+    })
   })
 
   test('[132] values that no bucket needs are not multiplied out', async () => {
-    const steps = [
-      reads('a', request(claim('sub'))),
-      reads('b', request(claim('sub'))),
-      reads('c', output(0), output(1)),
+    const three: readonly (readonly string[])[] = [
+      ['1', 'x'],
+      ['2', 'x'],
+      ['3', 'x'],
     ]
-    const entries = {
-      'a["ann"]': [
-        ['1', 'x'],
-        ['2', 'x'],
-      ],
-      'b["ann"]': [
-        ['1', 'x'],
-        ['2', 'x'],
-      ],
-      'c["1","1"]': [['z', 'x']],
-      'c["2","2"]': [['z', 'x']],
-    }
-    expect(keysOf(await resolve(planOf([route({ steps, values: [output(2)] })]), { sub: 'ann' }, entries, 4))).toEqual([
-      '["z"]',
-    ])
+    const steps = [reads('a', request(claim('sub'))), reads('b', request(claim('sub'))), reads('c', output(0))]
+    const given = planOf([route({ steps, values: [output(1), output(2)] })])
+    const entries = { 'a["ann"]': three, 'b["ann"]': three, 'c["1"]': [['z', 'x']], 'c["3"]': [['z', 'x']] }
+    expect(keysOf(await resolve(given, { sub: 'ann' }, entries, 3))).toEqual(['["1","z"]', '["2","z"]', '["3","z"]'])
   })
 })
 
