@@ -11,7 +11,8 @@ import { readJson } from './json-text.ts'
 export const jsonElements: ScalarFunction = (array = null) => {
   if (array === null) return null
   const elements = readElements(array)
-  if (elements === undefined) throw new EvaluationError('Cannot look into the right side of IN: expected a JSON array as text')
+  if (elements === undefined)
+    throw new EvaluationError('Cannot look into the right side of IN: expected a JSON array as text')
   return writeElements(array, elements)
 }
 

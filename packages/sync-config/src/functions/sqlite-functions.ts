@@ -50,7 +50,7 @@ export const SQLITE_FUNCTIONS: { readonly [Name in FunctionName]?: ScalarFunctio
   iif: (condition = null, whenTrue = null, whenFalse = null) => (truthOf(condition) === true ? whenTrue : whenFalse),
   instr: binary((value, part) => (value === null || part === null ? null : positionOf(value, part))),
   json_array_length: (json = null, path = '$') => arrayLength(json, path),
-  json_extract: binary(extractByPath),
+  json_extract: (json = null, ...paths) => extractByPath(json, ...paths),
   json_valid: (value = null) => isValidJson(value),
   length: strict(lengthOf),
   substring: (value = null, start = null, ...rest) => substring(value, start, rest),

@@ -161,6 +161,7 @@ function expectSame(json: SqliteValue, at: string, of: SqliteValue): void {
   same('json_valid(?1)', () => isValidJson(json), json)
   same('json_extract(?1, ?2)', () => extractByPath(json, at), json, at)
   same("json_extract(?1, '$')", () => extractByPath(json, '$'), json)
+  same("json_extract(?1, ?2, '$.a', ?3)", () => extractByPath(json, at, '$.a', of), json, at, of)
   same("?1 -> '$'", () => extractJson(json, '$'), json)
   same('?1 -> ?2', () => extractJson(json, of), json, of)
   same('?1 ->> ?2', () => extractValue(json, of), json, of)

@@ -2,11 +2,14 @@ import type { SqliteValue } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import type { Element } from './each-element.ts'
 import { type JsonNode, nodeToJson, nodeToValue } from './sqlite-json-node.ts'
+import { RecentTexts } from './recent-texts.ts'
 import { findByPath, toPath } from './sqlite-json-path.ts'
 import { unescapeJson } from './sqlite-json-string.ts'
-import { parseSqliteJson } from './sqlite-json-text.ts'
+import { type ParsedJson, parseSqliteJson } from './sqlite-json-text.ts'
 import { readJsonb } from './sqlite-jsonb.ts'
 import { textOf } from './sqlite-text.ts'
+
+const recent = new RecentTexts<ParsedJson>(parseSqliteJson)
 
 /** `json -> key`: JSON text. */
 export function extractJson(json: SqliteValue, key: SqliteValue): SqliteValue {
@@ -20,12 +23,18 @@ export function extractValue(json: SqliteValue, key: SqliteValue): SqliteValue {
   return found === undefined ? null : nodeToValue(found)
 }
 
-/** `json_extract(json, path)`. */
-export function extractByPath(json: SqliteValue, path: SqliteValue): SqliteValue {
+/** `json_extract(json, path)`; of several paths, a JSON array of what they lead to, with null for nothing. */
+export function extractByPath(json: SqliteValue, ...paths: readonly SqliteValue[]): SqliteValue {
   if (json === null) return null
   const root = readRoot(json)
-  const found = path === null ? undefined : findByPath(root, textOf(path))
-  return found === undefined ? null : nodeToValue(found)
+  const found: (JsonNode | undefined)[] = []
+  for (const path of paths) {
+    if (path === null) return null
+    found.push(findByPath(root, textOf(path)))
+  }
+  const [only] = found
+  if (found.length > 1) return `[${found.map((node) => (node === undefined ? 'null' : nodeToJson(node))).join(',')}]`
+  return only === undefined ? null : nodeToValue(only)
 }
 
 /** `json_array_length(json)`, or of what a path leads to. */
@@ -42,7 +51,7 @@ export function isValidJson(value: SqliteValue): SqliteValue {
   if (value === null) return null
   try {
     if (value instanceof Uint8Array && readJsonb(value) !== undefined) return 0n
-    return parseSqliteJson(textOf(value)).isStandard ? 1n : 0n
+    return recent.read(textOf(value)).isStandard ? 1n : 0n
   } catch (error) {
     if (error instanceof EvaluationError) return 0n
     throw error
@@ -74,5 +83,5 @@ function findKey(json: SqliteValue, key: SqliteValue): JsonNode | undefined {
 function readRoot(json: Exclude<SqliteValue, null>): JsonNode {
   const binary = json instanceof Uint8Array ? readJsonb(json) : undefined
   if (binary !== undefined) return binary
-  return parseSqliteJson(textOf(json)).root
+  return recent.read(textOf(json)).root
 }
