@@ -9,7 +9,13 @@ import { readsOf, type RowProgram, type RowResults } from './row-program.ts'
 /** Where the objects of an evaluator go, and under which names messages speak of it. */
 export type EvaluatorPlace = {
   readonly definition: string
-  readonly buckets: readonly ((keys: string) => BucketName)[]
+  readonly buckets: readonly BucketPlace[]
+}
+
+export type BucketPlace = {
+  readonly nameOf: (keys: string) => BucketName
+  /** Place among the queries of the bucket that may make the same object; undefined where none other may. */
+  readonly rank: number | undefined
 }
 
 /** Evaluators with the same SELECT list share what is written of a row. */
@@ -50,7 +56,7 @@ type Parts = {
   readonly evaluator: PlanEvaluator
   readonly scope: QueryScope
   readonly write: ReadRow<Written>
-  readonly buckets: readonly ((keys: string) => BucketName)[]
+  readonly buckets: readonly BucketPlace[]
   readonly type: string
 }
 
@@ -60,13 +66,14 @@ function runOnce({ evaluator, scope, write, buckets, type }: Parts): Run {
   const { ofRow: passes } = compileFilters(evaluator.filters, scope)
   const readKeys = compileKeys(evaluator.keys, scope)
   const [only, second] = buckets
-  if (only !== undefined && second === undefined) {
+  if (only !== undefined && second === undefined && only.rank === undefined) {
+    const { nameOf } = only
     return (row, results) => {
       if (!passes(row)) return
       const keys = readKeys(row)
       if (keys === undefined) return
       const { id, data } = write(row)
-      const object = { bucket: only(keys), type, id, data }
+      const object = { bucket: nameOf(keys), type, id, data }
       if (results.objects === undefined) results.objects = [object]
       else results.objects.push(object)
     }
@@ -100,6 +107,10 @@ type Added = Pick<Parts, 'buckets' | 'type'> & { readonly keys: Iterable<string>
 function addObjects(results: RowResults, { keys, written: { id, data }, buckets, type }: Added): void {
   results.objects ??= []
   for (const text of keys) {
-    for (const bucketOf of buckets) results.objects.push({ bucket: bucketOf(text), type, id, data })
+    for (const { nameOf, rank } of buckets) {
+      const object = { bucket: nameOf(text), type, id, data }
+      if (rank === undefined) results.objects.push(object)
+      else results.addRanked(results.objects, object, rank)
+    }
   }
 }

@@ -19,10 +19,23 @@ export type RowProgram = {
 export class RowResults {
   objects: EvaluatedObject[] | undefined
   lookups: EvaluatedLookup[] | undefined
+  /** Index and rank of objects that several queries may make. */
+  readonly #ranked = new Map<string, { readonly index: number; readonly rank: number }>()
 
   reset(): void {
     this.objects = undefined
     this.lookups = undefined
+    if (this.#ranked.size > 0) this.#ranked.clear()
+  }
+
+  /** Of objects with the same bucket, table and id the one with the highest rank stays. `objects` are those of the row. */
+  addRanked(objects: EvaluatedObject[], object: EvaluatedObject, rank: number): void {
+    const place = JSON.stringify([object.bucket, object.type, object.id])
+    const known = this.#ranked.get(place)
+    if (known !== undefined && known.rank > rank) return
+    const index = known?.index ?? objects.length
+    objects[index] = object
+    this.#ranked.set(place, { index, rank })
   }
 }
 

@@ -84,6 +84,21 @@ describe('the program of a table', () => {
     expect(evaluate(['1', 'l', 'f', 'n']).objects.map(({ data }) => data)).toEqual(['{"id":"1","note":"n"}'])
   })
 
+  test('in each bucket the query that is later there wins, whichever came first in the file', () => {
+    const [first, second] = ['SELECT id, note FROM todos', 'SELECT id, list FROM todos WHERE done']
+    const { evaluate } = programOf({ a: [first, second], b: [second, first] }, TODOS)
+    const data = evaluate(['1', 'l', 't', 'n']).objects.map((object) => object.data)
+    expect(data.toSorted()).toEqual(['{"id":"1","list":"l"}', '{"id":"1","note":"n"}'])
+  })
+
+  test('a row that two wildcards find under one name is one object', () => {
+    const queries = ['SELECT id, note FROM "to%"', 'SELECT id, list FROM "tod%"', 'SELECT id FROM todos AS todos']
+    const { evaluate } = programOf({ s: queries }, TODOS)
+    expect(evaluate(['1', 'l', 't', 'n']).objects.map(({ type, data }) => [type, data])).toEqual([
+      ['todos', '{"id":"1"}'],
+    ])
+  })
+
   test.each([
     ['int8', '7', '7'],
     ['float8', '2', '2'],

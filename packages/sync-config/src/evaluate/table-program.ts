@@ -21,7 +21,7 @@ export function compileTable(body: PlanBody, table: SourceTable, generationOf: G
   const events = body.events
     .filter((event) => matchesTable(event.table, table))
     .map((event) => compileEvent(event, scope))
-  const programs = [...evaluators.programs, ...lookups]
+  const programs = [...evaluators, ...lookups]
   if (programs.length + events.length === 0) return undefined
   const identity = new Set(table.identity)
   const needed = new Set([...programs, ...events].flatMap(({ reads }) => reads.columns.map(({ index }) => index)))
@@ -29,37 +29,32 @@ export function compileTable(body: PlanBody, table: SourceTable, generationOf: G
     needed: columns.all.map(({ index }) => needed.has(index)),
     isKeyDetermined: programs.every(({ reads }) => reads.deciding.every(({ name }) => identity.has(name))),
     feedsLookups: lookups.length > 0,
-    evaluate: makeEvaluate(programs, { turn: scope.turn, mayCollide: evaluators.mayCollide }),
+    evaluate: makeEvaluate(programs, scope.turn),
     events: events.map(({ program }) => program),
   }
 }
 
-type Evaluators = {
-  readonly programs: readonly RowProgram[]
-  /** May two of them make the same object in one bucket? */
-  readonly mayCollide: boolean
-}
-
-function compileEvaluators(body: PlanBody, scope: TableScope, generationOf: GenerationOf): Evaluators {
-  const { table } = scope
+function compileEvaluators(body: PlanBody, scope: TableScope, generationOf: GenerationOf): readonly RowProgram[] {
   const compiler = new EvaluatorCompiler(scope)
   const definitions = namesOfBuckets(body)
-  const places = new Set<string>()
-  let mayCollide = false
-  const programs = body.evaluators.flatMap((evaluator, index) => {
-    if (!matchesTable(evaluator.table, table)) return []
+  const outputOf = (index: number): string | undefined => {
+    const evaluator = body.evaluators[index]
+    if (evaluator === undefined || !matchesTable(evaluator.table, scope.table)) return undefined
+    return evaluator.output ?? scope.table.name
+  }
+  return body.evaluators.flatMap((evaluator, index) => {
+    const output = outputOf(index)
+    if (output === undefined) return []
     const buckets = [...body.buckets.entries()].filter(([, bucket]) => bucket.evaluators.includes(index))
-    for (const [number] of buckets) {
-      const place = `${number} ${evaluator.output ?? table.name}`
-      mayCollide ||= places.has(place)
-      places.add(place)
-    }
     return compiler.compile(evaluator, {
       definition: [...new Set(buckets.flatMap(([number]) => definitions[number] ?? []))].join(', '),
-      buckets: buckets.map(([, bucket]) => bucketNamer(bucket, body, generationOf)),
+      buckets: buckets.map(([, bucket]) => {
+        const hasRival = bucket.evaluators.some((other) => other !== index && outputOf(other) === output)
+        const rank = hasRival ? bucket.evaluators.indexOf(index) : undefined
+        return { nameOf: bucketNamer(bucket, body, generationOf), rank }
+      }),
     })
   })
-  return { programs, mayCollide }
 }
 
 /** By number of the bucket: streams and bucket definitions that lead to it. */
@@ -77,10 +72,7 @@ const NO_ERRORS: readonly RowFailure[] = []
 const NOTHING: RowOutcome = { objects: NO_OBJECTS, lookups: NO_LOOKUPS, errors: NO_ERRORS }
 
 /** The loop over one row's programs. A row that matches nothing allocates nothing. */
-function makeEvaluate(
-  programs: readonly RowProgram[],
-  { turn, mayCollide }: { readonly turn: RowTurn; readonly mayCollide: boolean },
-): (row: TextRow) => RowOutcome {
+function makeEvaluate(programs: readonly RowProgram[], turn: RowTurn): (row: TextRow) => RowOutcome {
   const results = new RowResults()
   return (row) => {
     results.reset()
@@ -96,14 +88,6 @@ function makeEvaluate(
     }
     const { objects, lookups } = results
     if (objects === undefined && lookups === undefined && errors === undefined) return NOTHING
-    const distinct = mayCollide && objects !== undefined && objects.length > 1 ? keepLast(objects) : objects
-    return { objects: distinct ?? NO_OBJECTS, lookups: lookups ?? NO_LOOKUPS, errors: errors ?? NO_ERRORS }
+    return { objects: objects ?? NO_OBJECTS, lookups: lookups ?? NO_LOOKUPS, errors: errors ?? NO_ERRORS }
   }
-}
-
-/** Of objects with the same bucket, table and id the last one stays: the later query of the file. */
-function keepLast(objects: readonly EvaluatedObject[]): readonly EvaluatedObject[] {
-  const byPlace = new Map<string, EvaluatedObject>()
-  for (const object of objects) byPlace.set(JSON.stringify([object.bucket, object.type, object.id]), object)
-  return byPlace.size === objects.length ? objects : [...byPlace.values()]
 }
