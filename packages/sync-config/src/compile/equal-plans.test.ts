@@ -21,6 +21,7 @@ type Cond =
   | { readonly kind: 'equal'; readonly sides: readonly [Value, Value] }
   | { readonly kind: 'true'; readonly value: Value }
   | { readonly kind: 'member'; readonly value: Value; readonly array: Value }
+  | { readonly kind: 'overlap'; readonly sides: readonly [Value, Value] }
   | {
       readonly kind: 'rows'
       readonly value: Value
@@ -52,6 +53,8 @@ function print(cond: Cond, hand: Hand, outer = SOURCES.length): string {
       return printValue(cond.value, hand)
     case 'member':
       return `${printValue(cond.value, hand)} IN ${printValue(cond.array, hand)}`
+    case 'overlap':
+      return ordered(cond.sides.map((side) => printValue(side, hand))).join(' && ')
     case 'rows': {
       const name = hand.alias(outer)
       const where = print(cond.where, hand, outer + 1)
@@ -85,6 +88,7 @@ const value: Arbitrary<Value> = oneof(
 const { cond } = letrec<{ cond: Cond; leaf: Cond }>((tie) => ({
   leaf: oneof(
     record({ kind: constantFrom('equal' as const), sides: tuple(value, value) }),
+    record({ kind: constantFrom('overlap' as const), sides: tuple(value, value) }),
     record({ kind: constantFrom('true' as const), value }),
     record({ kind: constantFrom('member' as const), value, array: value }),
     record({

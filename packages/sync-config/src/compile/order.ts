@@ -1,6 +1,6 @@
 import { canonicalText, rank } from './canonical-text.ts'
 import type { SourceList } from './query-scope.ts'
-import type { EachSource, Owner, TableSource } from './scope.ts'
+import type { EachSource, Operand, TableSource } from './scope.ts'
 import type { Conjunction, Term } from './terms.ts'
 
 /** A conjunction in an order that does not depend on how the query was written. */
@@ -24,9 +24,10 @@ export function inCanonicalOrder(terms: Conjunction, primary: TableSource, sourc
     labels = rank(new Map([...nodes].map((node) => [node, nextLabel(node, before, { terms, sources })])))
   }
   const labelOf = (source: TableSource | EachSource): string => labels.get(source) ?? ''
-  const texts = new Map(terms.map((term) => [term, termText(term, sources, labelOf)]))
-  const textOf = (term: Term): string => texts.get(term) ?? ''
-  const sorted = terms.toSorted((a, b) => (textOf(a) < textOf(b) ? -1 : Number(textOf(a) > textOf(b))))
+  const sorted = terms
+    .map((term) => ({ term: withSidesInOrder(term, sources, labelOf), text: termText(term, sources, labelOf) }))
+    .toSorted((a, b) => (a.text < b.text ? -1 : Number(a.text > b.text)))
+    .map(({ term }) => term)
   return { terms: sorted, labelOf }
 }
 
@@ -60,12 +61,25 @@ function nextLabel(
   return JSON.stringify([own, of, said.toSorted()])
 }
 
-function termText(term: Term, sources: SourceList, labelOf: (node: Node) => string): string {
-  const ownerText = (owner: Owner): string =>
-    owner.kind === 'table' || owner.kind === 'each' ? labelOf(owner) : owner.kind
+function withSidesInOrder(term: Term, sources: SourceList, labelOf: LabelOf): Term {
+  if (term.kind === 'expression') return term
+  const { left, right } = term
+  const isInOrder = operandText(left, sources, labelOf) <= operandText(right, sources, labelOf)
+  return isInOrder ? term : { ...term, left: right, right: left }
+}
+
+type LabelOf = (node: Node) => string
+
+function termText(term: Term, sources: SourceList, labelOf: LabelOf): string {
   const operands = term.kind === 'expression' ? [term] : [term.left, term.right]
-  const sides = operands.map(({ owner, expression }) => {
-    return JSON.stringify([ownerText(owner), canonicalText(expression, (number) => labelOf(sources.each(number)))])
-  })
-  return JSON.stringify([term.kind, sides.toSorted()])
+  return JSON.stringify([term.kind, operands.map((operand) => operandText(operand, sources, labelOf)).toSorted()])
+}
+
+function operandText(
+  { owner, expression }: Pick<Operand, 'owner' | 'expression'>,
+  sources: SourceList,
+  labelOf: LabelOf,
+): string {
+  const ownerText = owner.kind === 'table' || owner.kind === 'each' ? labelOf(owner) : owner.kind
+  return JSON.stringify([ownerText, canonicalText(expression, (number) => labelOf(sources.each(number)))])
 }
