@@ -194,7 +194,7 @@ export const FILE_FORMAT = {
     },
     event_definitions: {
       format: { kind: 'names', noun: 'event', entry: EVENT },
-      description: 'Changes that the service tells about, by name.',
+      description: 'Payloads about changed rows, by name. They are checked; the service does not send them.',
     },
   },
 } as const satisfies KeysFormat
