@@ -20,6 +20,7 @@ import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
 import { systemClock } from './clock.ts'
 import { openSyncStream } from './sync/session.ts'
+import { SharedRounds } from './sync/shared-rounds.ts'
 
 /** How long open streams may take to end when the service stops. */
 const STOP_GRACE_MS = 2_000
@@ -74,7 +75,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await feed.ended
   })
   const verifier = createTokenVerifier({ ...settings.auth, nowMs: Date.now, log, signal: stopping.signal })
-  const syncParts = { storage, feed, clock: systemClock, random: Math.random, log, metrics }
+  const rounds = new SharedRounds(storage)
+  const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
   const http = createHttpServer({
     verify: verifier.verify,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),

@@ -24,6 +24,13 @@ export class LineBuffer {
     }
   }
 
+  /** Whole lines that others may write too. */
+  pushShared(lines: Uint8Array): void {
+    this.#seal()
+    this.#parts.push(lines)
+    this.length += lines.length
+  }
+
   /** What was gathered, in order, now the caller's; empty afterwards. */
   take(): readonly Uint8Array[] {
     this.#seal()

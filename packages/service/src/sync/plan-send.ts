@@ -110,7 +110,8 @@ function compare(
   return { updated, removed }
 }
 
-function isSameEntry(a: BucketEntry, b: BucketEntry): boolean {
+/** Do two entries say the same? */
+export function isSameEntry(a: BucketEntry, b: BucketEntry): boolean {
   return (
     a.checksum === b.checksum &&
     a.count === b.count &&

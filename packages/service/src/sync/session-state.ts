@@ -53,6 +53,18 @@ export class SessionState {
     this.#isAnnounced = true
   }
 
+  /** What was announced of the bucket, when the client was told everything and nothing is left to be sent. */
+  findSettled(bucket: BucketName): BucketEntry | undefined {
+    return this.isSuperseded || this.#unfinished.size > 0 ? undefined : this.#entries.get(bucket)
+  }
+
+  /** A change of one bucket was told, sent and completed. */
+  noteSettled(entry: BucketEntry, position: OpId, checkpoint: OpId): void {
+    this.#entries.set(entry.bucket, entry)
+    this.#positions.set(entry.bucket, position)
+    this.checkpoint = checkpoint
+  }
+
   positionOf(bucket: BucketName): OpId {
     return this.#positions.get(bucket) ?? OP_ID_ZERO
   }

@@ -20,6 +20,7 @@ import type { BucketStorage } from '../storage/storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
 import { openSyncStream } from './session.ts'
+import { SharedRounds } from './shared-rounds.ts'
 
 test('a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
   await using service = await startService()
@@ -72,6 +73,36 @@ test('a live change comes as a diff, its operations and the completion, in one c
     },
     { kind: 'checkpoint-complete', lastOpId: 5n },
   ])
+})
+
+test('clients of one bucket that stand differently are each told what they lack', async () => {
+  await using service = await startService()
+  const { storage } = service
+  await storage.append(deltaAt(10, { operations: [put('todos', 'T1', 1), put('lists', 'L1', 2)] }))
+  const early = [service.connect(), service.connect()]
+  const withCheckpoint = service.connect({ clientId: 'phone' })
+  const bson = service.connect({}, { format: 'bson' })
+  for (const stream of [...early, withCheckpoint]) await stream.until('checkpoint-complete')
+  await bson.bytes()
+  await storage.append(deltaAt(20, { writeCheckpoints: [{ key: 'ann/phone', number: 7n }] }))
+  await withCheckpoint.until('checkpoint-complete')
+
+  await storage.append(deltaAt(30, { operations: [put('todos', 'T2', 3)] }))
+  const told = await Promise.all([...early, withCheckpoint].map((stream) => stream.chunk()))
+  const late = service.connect()
+  await late.until('checkpoint-complete')
+  const expected = (writeCheckpoint: bigint | undefined) => [
+    { kind: 'checkpoint-diff', diff: { lastOpId: 3n, writeCheckpoint, updatedBuckets: [{ count: 2, checksum: 4 }] } },
+    { kind: 'data', batch: { after: 1n, nextAfter: 3n, hasMore: false, operations: [{ id: 'T2' }] } },
+    { kind: 'checkpoint-complete', lastOpId: 3n },
+  ]
+  expect(told).toMatchObject([expected(undefined), expected(undefined), expected(7n)])
+  expect(Buffer.from(await bson.bytes()).includes('T2')).toBe(true)
+
+  await storage.append(deltaAt(40, { operations: [put('todos', 'T3', 4)] }))
+  for (const stream of [...early, late]) {
+    expect((await stream.chunk())[1]).toMatchObject({ batch: { after: 3n, operations: [{ id: 'T3' }] } })
+  }
 })
 
 test('a change of buckets that a client does not have sends it nothing', async () => {
@@ -327,7 +358,7 @@ async function startService({
   }
   const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
   const feed: CheckpointFeed = createCheckpointFeed({ storage, loadPlan: () => plan, bucketsMax: 1000 }, stop.signal)
-  const parts = { storage, feed, clock, random: () => 0.5, log, metrics }
+  const parts = { storage, feed, rounds: new SharedRounds(storage), clock, random: () => 0.5, log, metrics }
 
   const open = (request: Partial<SyncRequest> = {}, { expiresInMs = 3_600_000, format = 'ndjson' }: Connect = {}) =>
     openSyncStream(
@@ -386,7 +417,8 @@ function readerOf(stream: AsyncGenerator<Uint8Array, void, undefined>) {
     while (!lines.some((line) => line.kind === kind)) lines.push(...(await chunk()))
     return lines
   }
-  return { chunk, until }
+  const bytes = async () => (await stream.next()).value ?? new Uint8Array(0)
+  return { chunk, until, bytes }
 }
 
 function granted(name: string, priority: number): GrantedBucket {

@@ -18,6 +18,7 @@ import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
 import { Preparation } from './prepare.ts'
 import { SessionState } from './session-state.ts'
+import type { SharedRounds } from './shared-rounds.ts'
 import { Turns } from './turns.ts'
 import { Wake } from './wake.ts'
 
@@ -29,6 +30,8 @@ export type SyncParts = {
   readonly random: () => number
   readonly log: Log
   readonly metrics: Metrics
+  /** Of all streams of this storage. */
+  readonly rounds: SharedRounds
 }
 
 export type SyncOpen = {
@@ -177,6 +180,7 @@ class Stream {
     const change = this.#subscription.take()
     if (change !== undefined) {
       this.#shownAtMs = change.sinceMs
+      if (await this.#sendShared(change)) return undefined
       const work = this.#preparation.prepareChange(change)
       return isQuick(change) ? await work : yield* this.#stayAlive(work)
     }
@@ -187,6 +191,37 @@ class Stream {
     if (this.#mayGoOn()) await this.#sleep()
     this.#mayGoOn()
     return undefined
+  }
+
+  /** Most changes, for most clients: a few rows of one bucket. The lines are made once for all who have it. */
+  async #sendShared({
+    touchesAll,
+    mustResolve,
+    writeCheckpoint,
+    buckets,
+    checkpoint,
+  }: SessionChange): Promise<boolean> {
+    if (touchesAll || mustResolve || writeCheckpoint !== undefined || buckets.size !== 1) return false
+    const state = this.#state
+    const [bucket] = buckets
+    const entry = bucket === undefined ? undefined : state.findSettled(bucket)
+    if (bucket === undefined || entry === undefined || checkpoint <= state.checkpoint) return false
+    const round = await this.#parts.rounds.find({
+      format: this.#format,
+      entry,
+      after: state.positionOf(bucket),
+      checkpoint,
+      writeCheckpoint: state.writeCheckpoint,
+    })
+    if (round === undefined || !this.#mayGoOn()) return false
+    const { bytes, checksum, count, position, operations } = round
+    this.#keepalive.begin(this.#parts.clock.nowMs())
+    this.#lines.pushShared(bytes)
+    state.noteSettled({ ...entry, checksum, count }, position, checkpoint)
+    this.operationsSent += operations
+    this.#parts.metrics.add('headwater_sync_operations_sent_total', operations)
+    this.#noteCompleted()
+    return true
   }
 
   /** Sends a checkpoint line, what belongs to it, and its completion. */

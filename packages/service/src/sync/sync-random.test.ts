@@ -19,6 +19,7 @@ import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '
 import { createCheckpointFeed } from './checkpoint-feed.ts'
 import { systemClock } from '../clock.ts'
 import { openSyncStream, type SyncParts } from './session.ts'
+import { SharedRounds } from './shared-rounds.ts'
 
 const LISTS = 12
 const CLIENTS = 4
@@ -43,7 +44,15 @@ async function runScenario(seed: number): Promise<void> {
   await storage.startGeneration(origin())
   const stop = new AbortController()
   const feed = createCheckpointFeed({ storage, loadPlan: () => memberPlan(), bucketsMax: 1000 }, stop.signal)
-  const parts: SyncParts = { storage, feed, clock: systemClock, random: Math.random, log, metrics }
+  const parts: SyncParts = {
+    storage,
+    feed,
+    rounds: new SharedRounds(storage),
+    clock: systemClock,
+    random: Math.random,
+    log,
+    metrics,
+  }
   const model: Model = { rows: new Map(), members: new Map() }
   await storage.append(deltaAt(1, {}))
 
