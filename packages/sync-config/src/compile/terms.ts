@@ -36,16 +36,20 @@ export function equalityOf({ context, start, end }: Site, left: Operand, right: 
 
 export function joinConditions(kind: 'and' | 'or', conditions: readonly Condition[]): Condition {
   const flat = conditions.flatMap((part) => (part.kind === kind ? part.parts : [part]))
-  const parts = mergeTests(kind, kind === 'and' ? flat.filter((part) => !isTrue(part)) : flat)
+  const parts = mergeTests(
+    kind,
+    flat.filter((part) => literalTruth(part) !== (kind === 'and')),
+  )
   const [only] = parts
   return parts.length === 1 && only !== undefined ? only : { kind, parts }
 }
 
-/** `ON true` says nothing. */
-function isTrue(condition: Condition): boolean {
-  if (condition.kind !== 'term' || condition.term.kind !== 'expression') return false
+/** Of a literal: `AND true` and `OR false` say nothing. */
+function literalTruth(condition: Condition): boolean | undefined {
+  if (condition.kind !== 'term' || condition.term.kind !== 'expression') return undefined
   const { expression } = condition.term
-  return expression.kind === 'integer' && expression.digits !== '0'
+  if (expression.kind === 'null') return false
+  return expression.kind === 'integer' ? expression.digits !== '0' : undefined
 }
 
 /** Tests of one owner become one test, so that `a OR b` on one row is a filter and not two buckets. */
