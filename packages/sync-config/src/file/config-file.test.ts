@@ -85,7 +85,7 @@ describe('a file', () => {
     ['bucket_definitions: {d: {data: [], parameters: !!binary aGk=}}', /got a value of the type/],
     [`${E3}streams: {1: {${Q}}}`, /2:11 A key must be a name: put numbers and the like in quotes/],
     [`${E3}streams: {~: {${Q}}}`, /A key must be a name/],
-    [`${E3}streams: {s: {${Q}, with: {a: 1}}}`, /CTE "a" must be the text of a query, got 1/],
+    [`${E3}streams: {s: {${Q}, with: {a: 1}}}`, /Common table expression "a" must be the text of a query, got 1/],
     [`${E3}with: [a]\nstreams: {}`, /2:7 "with" must be a map, got a list/],
     ['bucket_definitions: {}\nevent_definitions: {e: {}}', /2:21 Event "e" needs "payloads"/],
     [

@@ -40,11 +40,22 @@ export class Problems {
   }
 
   placeOf(offset: number): Place {
-    const lineIndex = this.#lineStarts.findLastIndex((start) => start <= offset)
+    const lineIndex = this.#lineAt(offset)
     const start = this.#lineStarts[lineIndex] ?? 0
     const line = this.#text.slice(start, this.#lineStarts[lineIndex + 1]).replace(/\r?\n$/, '')
     const column = Math.min(offset - start, line.length)
     return { line: lineIndex + 1, column: column + 1, excerpt: excerptOf(line, column) }
+  }
+
+  /** Index of the line that an offset is in. */
+  #lineAt(offset: number): number {
+    let [low, high] = [0, this.#lineStarts.length - 1]
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((this.#lineStarts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return low
   }
 
   #add(severity: Diagnostic['severity'], offset: number, message: string): void {

@@ -125,7 +125,7 @@ const STREAM: KeysFormat = {
       only: { editions: [3], advice: `${ADD_EDITION}, or write "query"` },
     },
     with: {
-      format: { kind: 'names', noun: 'CTE', entry: { kind: 'query' } },
+      format: { kind: 'names', noun: 'common table expression', entry: { kind: 'query' } },
       description: 'Queries by name, which the queries of this stream can use like tables.',
       only: { editions: [3], advice: ADD_EDITION },
     },
@@ -183,7 +183,7 @@ export const FILE_FORMAT = {
       only: { editions: [2, 3], advice: ADD_EDITION },
     },
     with: {
-      format: { kind: 'names', noun: 'CTE', entry: { kind: 'query' } },
+      format: { kind: 'names', noun: 'common table expression', entry: { kind: 'query' } },
       description: 'Queries by name, which the queries of all streams can use like tables.',
       only: { editions: [3], advice: ADD_EDITION },
     },
