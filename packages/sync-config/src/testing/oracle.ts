@@ -1,127 +1,323 @@
-import type { JsonObject, JsonValue } from '@headwater/protocol'
+import {
+  ORACLE_COLUMNS,
+  type OracleCond,
+  type OracleItem,
+  type OracleQuery,
+  type OracleRequest,
+  type OracleRow,
+  type OracleScalar,
+  type OracleSelect,
+  type OracleSet,
+  type OracleSource,
+  type OracleTables,
+} from './oracle-tree.ts'
+import {
+  callFunction,
+  compare,
+  elementsOf,
+  fromJson,
+  isTruthy,
+  type OracleValue,
+  readCell,
+  toJson,
+  toOracleBoolean,
+} from './oracle-values.ts'
+
+export type World = { readonly tables: OracleTables; readonly request: OracleRequest }
 
 /**
- * A second, slow opinion on what a query grants, for tests: nested loops over all rows, no plan, no buckets. It has its
- * own tree, which is printed as SQL for the compiler, and its own rules of truth and equality.
+ * For tests: a second, slow opinion on what a query grants: nested loops over all rows, no plan, no buckets. Objects as
+ * `type/id data`; each once.
+ *
+ * A source without a condition imposes nothing, so beside its rows every source may stand for no row at all, which
+ * makes each test that names it false.
  */
-export type Query = { readonly table: string; readonly alias: string; readonly where: Cond | undefined }
-
-export type Cond =
-  | { readonly kind: 'and' | 'or'; readonly parts: readonly Cond[] }
-  | { readonly kind: 'not'; readonly part: Cond }
-  | {
-      readonly kind: 'compare'
-      readonly operator: '=' | '!=' | '<' | '>='
-      readonly left: Operand
-      readonly right: Operand
+export function grantedObjects(query: OracleQuery, world: World): readonly string[] {
+  const primary = findPrimary(query.from)
+  const rows = world.tables[primary.table] ?? []
+  const objects = rows.flatMap((row) => {
+    for (const scope of assignments(query.from, { world, primaryRow: row })) {
+      if (isMet(query.where, scope)) return [printObject(query.items, primary.alias, scope)]
     }
-  | { readonly kind: 'is-null'; readonly operand: Operand }
-  | { readonly kind: 'truth'; readonly operand: Operand }
-  | { readonly kind: 'in'; readonly operand: Operand; readonly query: Query; readonly column: string }
-
-export type Operand =
-  | { readonly kind: 'column'; readonly alias: string; readonly column: string }
-  | { readonly kind: 'literal'; readonly value: string | number | boolean | null }
-  | { readonly kind: 'request'; readonly source: 'auth' | 'connection' | 'subscription'; readonly name: string }
-
-export type OracleRow = { readonly [column: string]: string | number | boolean | null }
-export type OracleTables = { readonly [table: string]: readonly OracleRow[] }
-export type OracleRequest = {
-  readonly auth: JsonObject
-  readonly connection: JsonObject
-  readonly subscription: JsonObject | undefined
+    return []
+  })
+  return [...new Set(objects)]
 }
 
-/** Rows of the query's table that the request is granted. */
-export function grantedRows(query: Query, tables: OracleTables, request: OracleRequest): readonly OracleRow[] {
-  return (tables[query.table] ?? []).filter((row) => holds(query.where, { [query.alias]: row }, { tables, request }))
+type Primary = { readonly alias: string; readonly table: string }
+
+/** The source whose rows become objects; it may be inside a subquery. */
+export function findPrimary(from: readonly OracleSource[]): Primary {
+  const found = findPrimaryIn(from)
+  if (found === undefined) throw new Error('Invariant: a query has a primary')
+  return found
 }
 
-type Env = { readonly [alias: string]: OracleRow }
-type World = { readonly tables: OracleTables; readonly request: OracleRequest }
+function findPrimaryIn(from: readonly OracleSource[]): Primary | undefined {
+  for (const { alias, form } of from) {
+    if (form.kind === 'table' && form.isPrimary) return { alias, table: form.table }
+    const select = form.kind === 'subquery' ? form.select : undefined
+    const inner = form.kind === 'cte' ? form.cte.select : select
+    const found = inner === undefined ? undefined : findPrimaryIn(inner.from)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
 
-function holds(cond: Cond | undefined, env: Env, world: World): boolean {
-  switch (cond?.kind) {
-    case undefined:
-      return true
+/** What a name in FROM stands for at one turn of the loops. */
+type Binding =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'row'; readonly row: OracleRow }
+  | { readonly kind: 'element'; readonly key: OracleValue; readonly value: OracleValue }
+  | { readonly kind: 'select'; readonly select: OracleSelect; readonly scope: Scope }
+
+type Scope = {
+  readonly bindings: ReadonlyMap<string, Binding>
+  readonly outer: Scope | undefined
+  readonly world: World
+}
+
+type Around = { readonly world: World; readonly primaryRow: OracleRow | undefined; readonly outer?: Scope }
+
+const NOTHING: Binding = { kind: 'nothing' }
+
+/** Every choice of rows that meets the conditions of the joins and of the subqueries in FROM. */
+function* assignments(from: readonly OracleSource[], around: Around): Generator<Scope> {
+  const start: Scope = { bindings: new Map(), outer: around.outer, world: around.world }
+  // Arguments of json_each need the rows, wherever they stand.
+  const ordered = [
+    ...from.filter(({ form }) => form.kind !== 'each'),
+    ...from.filter(({ form }) => form.kind === 'each'),
+  ]
+  for (const scope of bind(ordered, start, around)) {
+    if (from.every(({ on }) => on === undefined || on === 'join' || isMet(on, scope))) yield scope
+  }
+}
+
+function* bind(sources: readonly OracleSource[], scope: Scope, around: Around): Generator<Scope> {
+  const [source, ...others] = sources
+  if (source === undefined) {
+    yield scope
+    return
+  }
+  for (const binding of bindingsOf(source, scope, around)) {
+    const bindings = new Map([...scope.bindings, [source.alias, binding]])
+    yield* bind(others, { ...scope, bindings }, around)
+  }
+}
+
+function* bindingsOf({ form }: OracleSource, scope: Scope, around: Around): Generator<Binding> {
+  switch (form.kind) {
+    case 'table':
+      if (form.isPrimary && around.primaryRow !== undefined) {
+        yield { kind: 'row', row: around.primaryRow }
+        return
+      }
+      for (const row of around.world.tables[form.table] ?? []) yield { kind: 'row', row }
+      yield NOTHING
+      return
+    case 'each': {
+      const argument = valueOf(form.argument, scope)
+      if (argument !== MISSING) for (const element of elementsOf(argument)) yield { kind: 'element', ...element }
+      yield NOTHING
+      return
+    }
+    case 'subquery':
+    case 'cte': {
+      const select = form.kind === 'cte' ? form.cte.select : form.select
+      for (const inner of assignments(select.from, { world: around.world, primaryRow: around.primaryRow })) {
+        if (isMet(select.where, inner)) yield { kind: 'select', select, scope: inner }
+      }
+    }
+  }
+}
+
+/** `wanted` is what the condition must be: NOT goes down to the tests, and a test that names nothing is never met. */
+function isMet(cond: OracleCond | undefined, scope: Scope, wanted = true): boolean {
+  if (cond === undefined) return true
+  switch (cond.kind) {
     case 'and':
-      return cond.parts.every((part) => holds(part, env, world))
-    case 'or':
-      return cond.parts.some((part) => holds(part, env, world))
+    case 'or': {
+      const isEvery = (cond.kind === 'and') === wanted
+      const parts = cond.parts.map((part) => isMet(part, scope, wanted))
+      return isEvery ? !parts.includes(false) : parts.includes(true)
+    }
     case 'not':
-      return !holds(cond.part, env, world)
-    case 'is-null':
-      return valueOf(cond.operand, env, world) === null
-    case 'truth':
-      return isTruthy(valueOf(cond.operand, env, world))
-    case 'compare': {
-      const [left, right] = [valueOf(cond.left, env, world), valueOf(cond.right, env, world)]
-      if (left === null || right === null) return cond.operator === '!='
-      if (cond.operator === '=' || cond.operator === '!=') return (left === right) === (cond.operator === '=')
-      const isLess = typeof left === typeof right ? left < right : typeof left === 'number'
-      return isLess === (cond.operator === '<')
+      return isMet(cond.part, scope, !wanted)
+    case 'in':
+    case 'overlap': {
+      if (!wanted) throw new Error('Invariant: NOT stands over no join')
+      const right = [...membersOf(cond.right, scope)]
+      const left: readonly Found[] =
+        cond.kind === 'in' ? [valueOf(cond.value, scope)] : [...membersOf(cond.left, scope)]
+      return left.some((one) => right.some((other) => one !== MISSING && isTruthy(compare(one, '=', other))))
     }
-    case 'in': {
-      const { table, alias, where } = cond.query
-      const wanted = valueOf(cond.operand, env, world)
-      return (world.tables[table] ?? []).some((row) => {
-        const found = toValue(row[cond.column] ?? null)
-        return found !== null && found === wanted && holds(where, { ...env, [alias]: row }, world)
-      })
+    default: {
+      const value = testOf(cond, scope)
+      return value !== MISSING && isTruthy(value) === wanted
     }
   }
 }
 
-function valueOf(operand: Operand, env: Env, { request }: World): string | number | null {
-  switch (operand.kind) {
-    case 'column':
-      return toValue(env[operand.alias]?.[operand.column] ?? null)
-    case 'literal':
-      return toValue(operand.value)
-    case 'request':
-      return toValue(request[operand.source]?.[operand.name] ?? null)
+function* membersOf(set: OracleSet, scope: Scope): Generator<OracleValue> {
+  if (set.kind === 'array') {
+    const array = valueOf(set.value, scope)
+    if (array !== MISSING) yield* elementsOf(array).map(({ value }) => value)
+    return
+  }
+  const select = set.kind === 'cte' ? set.cte.select : set.select
+  const outer = set.kind === 'cte' ? {} : { outer: scope }
+  const [column] = select.columns
+  for (const inner of assignments(select.from, { world: scope.world, primaryRow: undefined, ...outer })) {
+    const value = column === undefined || !isMet(select.where, inner) ? MISSING : valueOf(column.value, inner)
+    if (value !== MISSING) yield value
   }
 }
 
-function toValue(value: JsonValue): string | number | null {
-  if (typeof value === 'boolean') return Number(value)
-  return typeof value === 'object' ? null : value
-}
+/** The value of what names a source that stands for nothing. */
+const MISSING: unique symbol = Symbol('missing')
 
-function isTruthy(value: string | number | null): boolean {
-  if (typeof value === 'string') return (Number.parseInt(value, 10) || 0) !== 0
-  return value !== null && value !== 0
-}
+type Found = OracleValue | typeof MISSING
 
-export function printQuery({ table, alias, where }: Query, columns: string): string {
-  return `SELECT ${columns} FROM ${table} AS ${alias}${where === undefined ? '' : ` WHERE ${printCond(where)}`}`
-}
-
-function printCond(cond: Cond): string {
+/** Value of a test; AND, OR and NOT occur here only inside of other expressions. */
+function testOf(cond: OracleCond, scope: Scope): Found {
   switch (cond.kind) {
     case 'and':
     case 'or':
-      return cond.parts.map((part) => `(${printCond(part)})`).join(` ${cond.kind.toUpperCase()} `)
-    case 'not':
-      return `NOT (${printCond(cond.part)})`
-    case 'is-null':
-      return `${printOperand(cond.operand)} IS NULL`
-    case 'truth':
-      return printOperand(cond.operand)
-    case 'compare':
-      return `${printOperand(cond.left)} ${cond.operator} ${printOperand(cond.right)}`
+    case 'not': {
+      const parts = (cond.kind === 'not' ? [cond.part] : cond.parts).map((part) => testOf(part, scope))
+      if (parts.includes(MISSING)) return MISSING
+      const truths = parts.map((part) => part !== MISSING && isTruthy(part))
+      if (cond.kind === 'not') return toOracleBoolean(!truths.includes(true))
+      return toOracleBoolean(cond.kind === 'and' ? !truths.includes(false) : truths.includes(true))
+    }
     case 'in':
-      return `${printOperand(cond.operand)} IN (${printQuery(cond.query, cond.column)})`
+    case 'overlap':
+      throw new Error('Invariant: joins stand only in conditions')
+    case 'compare':
+      return withValues([cond.left, cond.right], scope, ([left = null, right = null]) =>
+        compare(left, cond.operator, right),
+      )
+    case 'is':
+      return withValues([cond.value], scope, ([value = null]) =>
+        toOracleBoolean(isWhat(value, cond.what) !== cond.negated),
+      )
+    case 'between':
+      return withValues([cond.value, cond.low, cond.high], scope, ([value = null, low = null, high = null]) => {
+        const sides = [compare(value, '>=', low), compare(value, '<=', high)]
+        const between = sides.includes(null) ? null : toOracleBoolean(sides.every(isTruthy))
+        return cond.negated ? toOracleBoolean(!isTruthy(between)) : between
+      })
+    case 'in-list':
+      return withValues([cond.value, ...cond.items], scope, ([value = null, ...items]) => {
+        const found = isIn(value, items)
+        return cond.negated ? toOracleBoolean(!isTruthy(found)) : found
+      })
+    case 'not-in-array':
+      return withValues([cond.value, cond.array], scope, ([value = null, array = null]) => {
+        const found = isIn(
+          value,
+          elementsOf(array).map((element) => element.value),
+        )
+        return toOracleBoolean(!(array !== null && isTruthy(found)))
+      })
+    case 'truth':
+      return valueOf(cond.value, scope)
   }
 }
 
-function printOperand(operand: Operand): string {
-  switch (operand.kind) {
+function isWhat(value: OracleValue, what: 'NULL' | 'TRUE' | 'FALSE'): boolean {
+  if (what === 'NULL') return value === null
+  return isTruthy(compare(value, '=', what === 'TRUE' ? 1n : 0n))
+}
+
+function isIn(value: OracleValue, items: readonly OracleValue[]): OracleValue {
+  if (value === null) return null
+  if (items.some((item) => isTruthy(compare(value, '=', item)))) return 1n
+  return items.includes(null) ? null : 0n
+}
+
+function withValues(
+  scalars: readonly OracleScalar[],
+  scope: Scope,
+  compute: (values: readonly OracleValue[]) => OracleValue,
+): Found {
+  const values = scalars.map((scalar) => valueOf(scalar, scope))
+  const known = values.filter((value) => value !== MISSING)
+  return known.length === values.length ? compute(known) : MISSING
+}
+
+function valueOf(scalar: OracleScalar, scope: Scope): Found {
+  switch (scalar.kind) {
     case 'column':
-      return `${operand.alias}.${operand.column}`
+      return columnOf(scalar.alias, scalar.column, scope)
     case 'literal':
-      return typeof operand.value === 'string' ? `'${operand.value}'` : String(operand.value)
+      return literalOf(scalar.value)
     case 'request':
-      return operand.name === 'sub' ? 'auth.user_id()' : `${operand.source}.parameter('${operand.name}')`
+      return fromJson(scope.world.request[scalar.source]?.[scalar.name] ?? null)
+    case 'call':
+      return withValues(scalar.args, scope, (args) => callFunction(scalar.name, args))
+    case 'case': {
+      const when = testOf(scalar.when, scope)
+      const result = valueOf(scalar.result, scope)
+      const otherwise = scalar.otherwise === undefined ? null : valueOf(scalar.otherwise, scope)
+      if (when === MISSING || result === MISSING || otherwise === MISSING) return MISSING
+      return isTruthy(when) ? result : otherwise
+    }
   }
+}
+
+function literalOf(value: string | number | boolean | null): OracleValue {
+  if (typeof value === 'boolean') return toOracleBoolean(value)
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value
+}
+
+function columnOf(alias: string, column: string, scope: Scope): Found {
+  const binding = scope.bindings.get(alias)
+  switch (binding?.kind) {
+    case undefined:
+      if (scope.outer === undefined) throw new Error(`Invariant: nothing is called ${alias}`)
+      return columnOf(alias, column, scope.outer)
+    case 'nothing':
+      return MISSING
+    case 'row':
+      return cellOf(binding.row, column)
+    case 'element':
+      return column === 'key' ? binding.key : binding.value
+    case 'select': {
+      const inner = binding.select.columns.find(({ name }) => name === column)
+      if (inner === undefined) throw new Error(`Invariant: ${alias} has no ${column}`)
+      return valueOf(inner.value, binding.scope)
+    }
+  }
+}
+
+function cellOf(row: OracleRow, column: string): OracleValue {
+  const type = ORACLE_COLUMNS.find(({ name }) => name === column)?.postgres ?? 'text'
+  return readCell(row[column] ?? null, type)
+}
+
+/** Later columns overwrite earlier ones, in their place. */
+function printObject(items: readonly OracleItem[], type: string, scope: Scope): string {
+  const members = new Map<string, OracleValue>()
+  for (const item of items) {
+    for (const [name, value] of item.kind === 'star'
+      ? starOf(item.alias, scope)
+      : [[item.name, valueOf(item.value, scope)] as const]) {
+      if (value === MISSING) throw new Error('Invariant: a column is of the primary')
+      members.set(name, value)
+    }
+  }
+  const id = members.get('id') ?? null
+  const data = [...members].map(([name, value]) => `${JSON.stringify(name)}:${toJson(value)}`).join(',')
+  return `${type}/${id === null ? '' : String(id)} {${data}}`
+}
+
+function starOf(alias: string, scope: Scope): readonly (readonly [string, Found])[] {
+  const binding = scope.bindings.get(alias)
+  const names =
+    binding?.kind === 'select'
+      ? binding.select.columns.map(({ name }) => name)
+      : ['id', ...ORACLE_COLUMNS.map(({ name }) => name)]
+  return names.map((name) => [name, columnOf(alias, name, scope)])
 }
