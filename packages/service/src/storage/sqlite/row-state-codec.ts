@@ -120,4 +120,4 @@ function hexDigit(text: string, at: number): number {
 }
 
 const HEX_DIGITS = new Int8Array(128).fill(-1)
-for (const [digit, char] of [...'0123456789abcdef'].entries()) HEX_DIGITS[char.charCodeAt(0)] = digit
+for (let digit = 0; digit < 16; digit++) HEX_DIGITS[digit.toString(16).charCodeAt(0)] = digit
