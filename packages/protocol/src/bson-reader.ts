@@ -1,6 +1,6 @@
 import { BSON_TYPE } from './bson-type.ts'
 import { HeadwaterError } from './errors.ts'
-import type { JsonObject, JsonValue } from './request.ts'
+import type { RequestObject, RequestValue } from './request.ts'
 
 /** Deeper than any line or sensible request; keeps a hostile document from exhausting the stack. */
 const NESTING_MAX = 64
@@ -21,7 +21,7 @@ const SKIPPED_FIXED: Readonly<Record<number, number>> = {
   0xff: 0, // min key
 }
 
-/** Reads BSON into JSON values. Every length is checked against the document that contains it. */
+/** Reads BSON into JSON values, and bigints where a number would not be exact. Every length is checked against the document that contains it. */
 export class BsonReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -33,13 +33,13 @@ export class BsonReader {
   }
 
   /** The document that fills all bytes. */
-  readWhole(): JsonObject {
+  readWhole(): RequestObject {
     const value = Object.fromEntries(this.#readElements(this.#bytes.length, 0))
     if (this.#at !== this.#bytes.length) throw this.#bad(`${this.#bytes.length - this.#at} bytes follow the document`)
     return value
   }
 
-  #readElements(endMax: number, depth: number): [string, JsonValue][] {
+  #readElements(endMax: number, depth: number): [string, RequestValue][] {
     if (depth > NESTING_MAX) throw this.#bad(`nested deeper than ${NESTING_MAX} levels`)
     const start = this.#at
     this.#need(DOCUMENT_BYTES_MIN, endMax)
@@ -47,7 +47,7 @@ export class BsonReader {
     const end = start + length
     if (length < DOCUMENT_BYTES_MIN || end > endMax) throw this.#bad(`a document claims ${length} bytes`)
     this.#at += 4
-    const elements: [string, JsonValue][] = []
+    const elements: [string, RequestValue][] = []
     for (;;) {
       this.#need(1, end)
       const type = this.#bytes[this.#at++] ?? 0
@@ -59,7 +59,7 @@ export class BsonReader {
     return elements
   }
 
-  #readValue(type: number, end: number, depth: number): JsonValue {
+  #readValue(type: number, end: number, depth: number): RequestValue {
     switch (type) {
       case BSON_TYPE.double:
         return this.#view.getFloat64(this.#take(8, end), true)
@@ -76,7 +76,7 @@ export class BsonReader {
       case BSON_TYPE.int32:
         return this.#view.getInt32(this.#take(4, end), true)
       case BSON_TYPE.int64:
-        return Number(this.#view.getBigInt64(this.#take(8, end), true))
+        return exact(this.#view.getBigInt64(this.#take(8, end), true))
       default:
         this.#skip(type, end)
         return null
@@ -147,4 +147,9 @@ export class BsonReader {
   #bad(problem: string): HeadwaterError {
     return new HeadwaterError('bad-bson', `Cannot read BSON: ${problem} at byte ${this.#at} of ${this.#bytes.length}`)
   }
+}
+
+function exact(value: bigint): number | bigint {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
 }

@@ -34,6 +34,12 @@ describe('BSON', () => {
 
   test('reads int64 as a number', () => {
     expect(decodeBson(fromHex('10000000 12 6100 cd89d1db00000000 00'))).toEqual({ a: 3687942605 })
+    expect(decodeBson(fromHex('10000000 12 6100 ffffffffffff1f00 00'))).toEqual({ a: 9007199254740991 })
+  })
+
+  test('reads int64 as a bigint where a number would not be exact', () => {
+    expect(decodeBson(fromHex('10000000 12 6100 0100000000002000 00'))).toEqual({ a: 9007199254740993n })
+    expect(decodeBson(fromHex('10000000 12 6100 ffffffffffffdfff 00'))).toEqual({ a: -9007199254740993n })
   })
 
   test('passes over types that JSON does not have', () => {

@@ -1,6 +1,6 @@
 import { BsonReader } from './bson-reader.ts'
 import { BsonWriter } from './bson-writer.ts'
-import type { JsonObject, JsonValue } from './request.ts'
+import type { JsonObject, JsonValue, RequestObject } from './request.ts'
 
 const DOCUMENT_BYTES_USUAL = 4096
 
@@ -14,9 +14,9 @@ export function encodeBson(value: JsonObject): Uint8Array {
 
 /**
  * Reads one document that fills `bytes`. Values that JSON does not have (dates, binaries, object ids) are null;
- * int64 becomes a number, exact up to 2^53. Throws `bad-bson`.
+ * int64 is a bigint where a number would not be exact. Throws `bad-bson`.
  */
-export function decodeBson(bytes: Uint8Array): JsonObject {
+export function decodeBson(bytes: Uint8Array): RequestObject {
   return new BsonReader(bytes).readWhole()
 }
 

@@ -20,7 +20,7 @@ import { encodeSyncRequest } from './encode-request.ts'
 import type { BucketEntry, Line, OperationBatch } from './line.ts'
 import { OP_ID_ZERO } from './op-id.ts'
 import type { BucketName, Operation } from './operation.ts'
-import type { JsonObject } from './request.ts'
+import type { RequestObject } from './request.ts'
 
 type Transcript = { readonly name: string; readonly requests: string[]; readonly lines: string[] }
 
@@ -187,7 +187,7 @@ function encodeBatch(batch: OperationBatch, format: OperationFormat): Buffer {
   return Buffer.concat(encodeDataLine(batch, { body }, format))
 }
 
-function withoutNulls(value: JsonObject): unknown {
+function withoutNulls(value: RequestObject): unknown {
   return JSON.parse(JSON.stringify(value, (_key, item) => (item === null ? undefined : item)))
 }
 

@@ -82,5 +82,9 @@ export class WireObject {
 }
 
 function quote(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value).slice(0, 80)
+  return value === undefined
+    ? 'nothing'
+    : (
+        JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? typeof value
+      ).slice(0, 80)
 }
