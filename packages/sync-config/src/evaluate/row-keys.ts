@@ -3,11 +3,7 @@ import type { ColumnForm } from '../values/column-form.ts'
 import { realToKey, valueToKey } from '../values/value.ts'
 import { compileExpression } from './expression.ts'
 import type { RowColumns } from './row-columns.ts'
-import { type QueryScope, readsElements, textOf } from './row-scope.ts'
-import type { ReadRow } from './shared-parts.ts'
-
-/** Text of a key in canonical JSON, or of several joined by commas; undefined where a value cannot be a key. */
-export type ReadKey = ReadRow<string | undefined>
+import { type QueryScope, type ReadKey, readsElements, textOf } from './row-scope.ts'
 
 /**
  * All keys joined by commas; undefined when one of them cannot be a key. `ofNull` stands for NULL: undefined where it

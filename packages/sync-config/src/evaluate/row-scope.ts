@@ -10,8 +10,10 @@ import { compileExpression, compileTest } from './expression.ts'
 import type { Leaves, Test } from './leaves.ts'
 import type { RowColumns } from './row-columns.ts'
 import { quickTest } from './quick-test.ts'
-import type { ReadKey } from './row-keys.ts'
-import { type RowTurn, SharedParts } from './shared-parts.ts'
+import { type ReadRow, type RowTurn, SharedParts } from './shared-parts.ts'
+
+/** Text of a key in canonical JSON, or of several joined by commas; undefined where a value cannot be a key. */
+export type ReadKey = ReadRow<string | undefined>
 
 /** What all queries of one table have in common. */
 export class TableScope {
