@@ -29,6 +29,7 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'auth-audience',
   'auth-bad-token',
   'auth-lifetime',
+  'bad-parameters',
   'bad-request',
   'jwks-unavailable',
   'no-sync-config',
