@@ -28,17 +28,24 @@ export function toPath(key: bigint | string): string {
 
 type Place = { readonly node: JsonNode; readonly rest: string }
 
-const QUOTED_NAME = /^\."((?:\\[^]|[^"\\])*)"/
 const NAME = /^\.([^".[][^.[]*)/
 
 function toMember(node: JsonNode, path: string): Place | undefined | 'malformed' {
-  const quoted = QUOTED_NAME.exec(path)
-  const named = quoted ?? NAME.exec(path)
-  if (named === null) return 'malformed'
-  const [matched, content = ''] = named
-  const style = content.includes('\\') && quoted !== null ? 'json5' : 'plain'
-  const found = findMember(node, { kind: 'string', content, style })
+  if (path.startsWith('."')) return toQuotedMember(node, path)
+  const [matched, content] = NAME.exec(path) ?? []
+  if (matched === undefined || content === undefined) return 'malformed'
+  const found = findMember(node, { kind: 'string', content, style: 'plain' })
   return placeOf(found, path.slice(matched.length))
+}
+
+/** `."a.b"`; escapes are those of JSON5. */
+function toQuotedMember(node: JsonNode, path: string): Place | undefined | 'malformed' {
+  let end = 2
+  while (end < path.length && path.charAt(end) !== '"') end += path.charAt(end) === '\\' ? 2 : 1
+  if (path.charAt(end) !== '"') return 'malformed'
+  const content = path.slice(2, end)
+  const found = findMember(node, { kind: 'string', content, style: content.includes('\\') ? 'json5' : 'plain' })
+  return placeOf(found, path.slice(end + 1))
 }
 
 const ELEMENT = /^\[(\d+)\]/

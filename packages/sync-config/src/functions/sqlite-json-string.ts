@@ -18,8 +18,8 @@ export function unescapeJson({ content, style }: JsonString): string {
   })
 }
 
-/** Line breaks together, or one character with the digits that `\u` and `\x` have. */
-const ESCAPE = /(?:\\(?:\r\n|[\r\n\u2028\u2029]))+|\\(?:u[\da-fA-F]{4}|x[\da-fA-F]{2}|[^])/g
+/** One character with the digits that `\u` and `\x` have, or a line break. */
+const ESCAPE = /\\(?:u[\da-fA-F]{4}|x[\da-fA-F]{2}|\r\n|[^])/g
 const LINE_BREAK = /^\\[\r\n\u2028\u2029]/
 
 const SIMPLE: { readonly [letter: string]: string } = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', 0: '\0' }

@@ -1,3 +1,4 @@
+import { JSON_DEPTH_MAX } from './json.ts'
 import { type JsonMember, type JsonNode, malformedJson } from './sqlite-json-node.ts'
 import type { JsonString } from './sqlite-json-string.ts'
 
@@ -16,15 +17,15 @@ export function parseSqliteJson(text: string): ParsedJson {
   return new JsonReader(nul < 0 ? text : text.slice(0, nul)).read()
 }
 
-const DEPTH_MAX = 1_000
-
 const STANDARD_SPACE = /[\t\n\r ]*/y
-const ANY_SPACE =
-  /(?:[\t-\r \u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uFEFF]|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y
+/** One kind of what JSON5 has beside it, so that no text is too long for the pattern. */
+const EXTENDED_SPACE =
+  /[\t-\r \u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uFEFF]+|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*/y
 const NUMBER = /[+-]?(?:0[xX][\da-fA-F]+|(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)/y
 const STANDARD_NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 const INFINITY = /[+-]?inf(?:inity)?/iy
-const IDENTIFIER = /(?:[A-Za-z_$]|[^\0-\x7F]|\\(?=u[\da-fA-F]{4}))(?:[\w$]|[^\0-\x7F\s]|\\(?=u[\da-fA-F]{4}))*/y
+const IDENTIFIER_START = /[A-Za-z_$]|[^\0-\x7F]|\\(?=u[\da-fA-F]{4})/y
+const IDENTIFIER_PART = /[\w$]+|[^\0-\x7F\s]+|\\(?=u[\da-fA-F]{4})/y
 
 /** Words that stand for a value, and must not be names without quotes. */
 const WORDS: readonly { readonly pattern: RegExp; readonly node: JsonNode; readonly isStandard: boolean }[] = [
@@ -89,7 +90,7 @@ class JsonReader {
   /** From the opening bracket to the closing one. JSON5 has a comma before it, too. */
   #readList(close: string, readPart: () => void): void {
     this.#depth += 1
-    if (this.#depth > DEPTH_MAX) throw malformedJson()
+    if (this.#depth > JSON_DEPTH_MAX) throw malformedJson()
     this.#position += 1
     let isFirst = true
     for (;;) {
@@ -110,8 +111,10 @@ class JsonReader {
   #readName(): JsonString {
     const start = this.#text.charAt(this.#position)
     if (start === '"' || start === "'") return this.#readString()
-    const name = this.#readWord() === undefined ? this.#match(IDENTIFIER) : undefined
-    if (name === undefined) throw malformedJson()
+    const from = this.#position
+    if (this.#readWord() !== undefined || this.#match(IDENTIFIER_START) === undefined) throw malformedJson()
+    while (this.#match(IDENTIFIER_PART) !== undefined);
+    const name = this.#text.slice(from, this.#position)
     this.#isStandard = false
     return { kind: 'string', content: name, style: name.includes('\\') ? 'escaped' : 'plain' }
   }
@@ -175,7 +178,7 @@ class JsonReader {
     STANDARD_SPACE.lastIndex = this.#position
     STANDARD_SPACE.test(this.#text)
     this.#position = STANDARD_SPACE.lastIndex
-    if (this.#match(ANY_SPACE) !== '') this.#isStandard = false
+    while (this.#match(EXTENDED_SPACE) !== undefined) this.#isStandard = false
   }
 
   #take(character: string): boolean {

@@ -201,3 +201,14 @@ test('a blob is binary JSON, or the text of JSON', () => {
     { seed: SEED, numRuns: 700 },
   )
 })
+
+test('no text is too long or too deep to be read or refused', () => {
+  const many = 5_000_000
+  expect(extractValue(`${'\f'.repeat(many)}1`, '$')).toBe(1n)
+  expect(extractValue(`{${'a'.repeat(many)}:1}`, 'a')).toBe(null)
+  expect(extractByPath('{}', `$."${'a'.repeat(many)}"`)).toBe(null)
+  expect(extractValue('1'.repeat(many), '$')).toBe(Infinity)
+  expect(outcomeOf(() => extractValue('['.repeat(many), '$'))).toBe('fails')
+  expect(extractValue(`${'['.repeat(1000)}${']'.repeat(1000)}`, '$')).toHaveLength(2000)
+  expect(outcomeOf(() => extractValue(`${'['.repeat(1001)}${']'.repeat(1001)}`, '$'))).toBe('fails')
+})

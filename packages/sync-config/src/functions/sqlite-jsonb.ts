@@ -1,3 +1,4 @@
+import { JSON_DEPTH_MAX } from './json.ts'
 import { type JsonMember, type JsonNode, malformedJson } from './sqlite-json-node.ts'
 import type { JsonString } from './sqlite-json-string.ts'
 import { decodeText } from './sqlite-text.ts'
@@ -17,7 +18,7 @@ import { decodeText } from './sqlite-text.ts'
 /** Undefined for a blob that is not in that form. Throws `EvaluationError` where only its beginning is. */
 export function readJsonb(bytes: Uint8Array): JsonNode | undefined {
   if (!looksBinary(bytes)) return undefined
-  const { node, end } = readNode(bytes, 0)
+  const { node, end } = readNode(bytes, 0, 1)
   if (end !== bytes.length) throw malformedJson()
   return node
 }
@@ -34,7 +35,7 @@ function looksBinary(bytes: Uint8Array): boolean {
   if (header.kind <= FALSE) return header.start === header.end
   if (header.end - header.start > SIZE_OF_TEXT_MAX || !TEXT_START.test(decodeText(bytes.subarray(0, 1)))) return true
   try {
-    readNode(bytes, 0)
+    readNode(bytes, 0, 1)
     return true
   } catch {
     return false
@@ -57,7 +58,8 @@ function readHeader(bytes: Uint8Array, at: number): Header | undefined {
 
 type Read<Node> = { readonly node: Node; readonly end: number }
 
-function readNode(bytes: Uint8Array, at: number): Read<JsonNode> {
+/** `depth` counts the arrays and objects around it, itself included if it is one. */
+function readNode(bytes: Uint8Array, at: number, depth: number): Read<JsonNode> {
   const header = readHeader(bytes, at)
   if (header === undefined) throw malformedJson()
   const { kind, start, end } = header
@@ -75,9 +77,9 @@ function readNode(bytes: Uint8Array, at: number): Read<JsonNode> {
     case 6:
       return { node: { kind: 'real', digits: matching(content(), REAL) }, end }
     case 11:
-      return { node: { kind: 'array', items: readItems(bytes, header) }, end }
+      return { node: { kind: 'array', items: readItems(bytes, header, depth) }, end }
     case 12:
-      return { node: { kind: 'object', members: toMembers(readItems(bytes, header)) }, end }
+      return { node: { kind: 'object', members: toMembers(readItems(bytes, header, depth)) }, end }
     default: {
       const style = STRING_STYLES[kind - 7]
       if (style === undefined) throw malformedJson()
@@ -96,10 +98,11 @@ function matching(content: string, pattern: RegExp): string {
   return content
 }
 
-function readItems(bytes: Uint8Array, { start, end }: Header): readonly JsonNode[] {
+function readItems(bytes: Uint8Array, { start, end }: Header, depth: number): readonly JsonNode[] {
+  if (depth > JSON_DEPTH_MAX) throw malformedJson()
   const items: JsonNode[] = []
   for (let at = start; at < end;) {
-    const item = readNode(bytes, at)
+    const item = readNode(bytes, at, depth + 1)
     items.push(item.node)
     at = item.end
     if (at > end) throw malformedJson()

@@ -110,18 +110,13 @@ function numberOf(number: NumberText): bigint | number {
 
 /** SQLite looks at about 19 digits, and at no exponent beyond four: more of them cannot round otherwise. */
 function realOf({ sign, digits, fraction, exponent }: NumberText): number {
-  let scale = 0
+  const all = digits + fraction
+  let taken = /^0*/.exec(all)?.[0].length ?? 0
   let significand = 0n
-  let taken = 0
-  for (; taken < digits.length && significand < SIGNIFICAND_FULL; taken += 1) {
-    significand = significand * 10n + BigInt(digits.charAt(taken))
+  for (; taken < all.length && significand < SIGNIFICAND_FULL; taken += 1) {
+    significand = significand * 10n + BigInt(all.charAt(taken))
   }
-  scale += digits.length - taken
-  for (let index = 0; index < fraction.length && significand < SIGNIFICAND_FULL; index += 1) {
-    significand = significand * 10n + BigInt(fraction.charAt(index))
-    scale -= 1
-  }
-  const value = Number(`${significand}e${scale + readExponent(exponent)}`)
+  const value = Number(`${significand}e${digits.length - taken + readExponent(exponent)}`)
   return sign === '-' ? -value : value
 }
 

@@ -74,11 +74,11 @@ export function positionOf(value: Exclude<SqliteValue, null>, part: Exclude<Sqli
   return index < 0 ? 0n : BigInt(countPoints(text.slice(0, index)) + 1)
 }
 
+/** One character for every byte, another for each. */
+const BYTES_AS_TEXT = new TextDecoder('latin1')
+
 function findBytes(bytes: Uint8Array, part: Uint8Array): number {
-  for (let start = 0; start + part.length <= bytes.length; start += 1) {
-    if (part.every((byte, index) => bytes[start + index] === byte)) return start
-  }
-  return -1
+  return BYTES_AS_TEXT.decode(bytes).indexOf(BYTES_AS_TEXT.decode(part))
 }
 
 /** The longest text or blob in SQLite: what is taken where nothing is said. */
