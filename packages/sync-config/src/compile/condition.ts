@@ -127,7 +127,7 @@ function lowerIn(at: QueryScope, sql: SqlExpression & { kind: 'in' }, negated: b
     return context.refuse(sql, `NOT IN (SELECT …) does not exist in sync configs: ${advice}`)
   }
   const left = lowerOperand(at, sql.operand)
-  const values = lowerValues(at, right)
+  const values = lowerValues(at, sql, right)
   if (left === undefined || values === undefined) return undefined
   return meet(siteOf(at, sql), { operand: left, conditions: [] }, values)
 }
@@ -142,8 +142,8 @@ function lowerOverlap(
     const advice = 'rows cannot be granted by what does not exist'
     return at.context.refuse(sql, `NOT over && does not exist in sync configs: ${advice}`)
   }
-  const left = lowerValues(at, sql.left)
-  const right = lowerValues(at, sql.right)
+  const left = lowerValues(at, sql, sql.left)
+  const right = lowerValues(at, sql, sql.right)
   return left === undefined || right === undefined ? undefined : meet(siteOf(at, sql), left, right)
 }
 
@@ -160,19 +160,20 @@ function isRows(at: QueryScope, right: InRight): boolean {
   return right.kind === 'subquery' || cteOf(at, right) !== undefined
 }
 
+/** `IN cte`, or `IN (cte)`, which SQL reads as the same. */
 function cteOf({ ctes }: QueryScope, right: InRight): Cte | undefined {
-  if (right.kind !== 'expression' || right.expression.kind !== 'column') return undefined
-  const { qualifier, name } = right.expression
-  return qualifier === undefined ? ctes.find(name.text) : undefined
+  const named = right.kind === 'values' && right.items.length === 1 ? right.items[0] : undefined
+  const expression = right.kind === 'expression' ? right.expression : named
+  if (expression?.kind !== 'column' || expression.qualifier !== undefined) return undefined
+  return ctes.find(expression.name.text)
 }
 
-function lowerValues(at: QueryScope, right: InRight): Values | undefined {
+function lowerValues(at: QueryScope, sql: SqlExpression, right: InRight): Values | undefined {
   if (right.kind === 'subquery') return lowerSubquery(at, right.select)
   const cte = cteOf(at, right)
-  if (cte !== undefined) return lowerCte(at, cte, right)
+  if (cte !== undefined) return lowerCte(at, sql, cte)
   if (right.kind === 'array') {
-    const [first] = right.items
-    return first && at.context.refuse(first, "ARRAY[…] can only stand after IN: write the array as JSON text, '[…]'")
+    return at.context.refuse(sql, "ARRAY[…] can only stand after IN: write the array as JSON text, '[…]'")
   }
   const array = arrayOf(at.context, right)
   const argument = array && lowerOperand(at, array)
@@ -182,17 +183,16 @@ function lowerValues(at: QueryScope, right: InRight): Values | undefined {
   return each && { operand: { ...elementOf(each, 'value'), start: array.start, end: array.end }, conditions: [] }
 }
 
-function lowerCte(at: QueryScope, cte: Cte, right: InRight): Values | undefined {
-  const place = right.kind === 'expression' ? right.expression : cte.select
+function lowerCte(at: QueryScope, sql: SqlExpression, cte: Cte): Values | undefined {
   const opened = openCte(at, cte, cte.name, lowerCondition)
   if (opened?.source.kind !== 'derived') return undefined
   const [operand, second] = opened.source.columns.values()
   if (operand === undefined || second !== undefined) {
     const names = [...opened.source.columns.keys()].join(', ')
     const advice = `write IN (SELECT column FROM ${cte.name})`
-    return at.context.refuse(place, `"${cte.name}" has several columns (${names}): ${advice}`)
+    return at.context.refuse(sql, `"${cte.name}" has several columns (${names}): ${advice}`)
   }
-  return { operand: { ...operand, start: place.start, end: place.end }, conditions: opened.conditions }
+  return { operand: { ...operand, start: sql.start, end: sql.end }, conditions: opened.conditions }
 }
 
 /** It sees the query around it. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { planOf } from '../testing/builders.ts'
 import { planText } from '../testing/plan-text.ts'
 
 const USER = '(auth.sub)'
@@ -263,6 +264,20 @@ describe('is the same, however it is written:', () => {
     ],
   ])('%s', (_, one, other) => {
     expect(planText(`SELECT id FROM t WHERE ${other}`)).toEqual(planText(`SELECT id FROM t WHERE ${one}`))
+  })
+
+  test('a common table expression behind IN, with parentheses and without', () => {
+    const config = (condition: string): string => `config: { edition: 3 }
+streams:
+  s:
+    auto_subscribe: true
+    with: { mine: SELECT x FROM u WHERE y = auth.user_id() }
+    query: SELECT id FROM t WHERE ${condition}
+`
+    const hashes = ['a IN mine', 'a IN (mine)', 'a IN (SELECT x FROM mine)', 'a IN (SELECT m.x FROM mine AS m)'].map(
+      (condition) => planOf(config(condition)).hash,
+    )
+    expect(new Set(hashes).size).toBe(1)
   })
 
   test('a join, a comma, a subquery in FROM and one behind IN', () => {

@@ -125,7 +125,7 @@ describe('is refused, with the place of the fault:', () => {
   test('a common table expression of several columns behind IN', () => {
     const config = stream('SELECT id FROM crew WHERE ship IN seats', { seats: 'SELECT ship, person FROM seat' })
     expect(saidOf(config)).toEqual([
-      '6:41 "seats" has several columns (ship, person): write IN (SELECT column FROM seats)',
+      '6:33 "seats" has several columns (ship, person): write IN (SELECT column FROM seats)',
     ])
   })
 
