@@ -18,6 +18,7 @@ import { describe, expect, test } from 'vitest'
  *     ```text preview           requests, each with the rows that it gets from the config above
  *     | query | said |          queries, each with the beginning of what is said of it
  *     | expression | gives |    expressions, each with its value as JSON; more columns for other editions
+ *     | by SQLite's rules |     expressions, each with its value by SQLite's rules and by the others
  */
 type Block = { readonly language: string; readonly use: string; readonly text: string; readonly config: string }
 
@@ -89,6 +90,14 @@ describe.each(PAGES)('%s', (path) => {
     const exists = configs.map((config) => compileSyncConfig(JSON.stringify(config)).kind === 'compiled')
     expect(exists.map((known) => (known ? 'yes' : 'no'))).toEqual(cells)
   })
+
+  test.each(rowsOfTables(page, "by SQLite's rules"))(
+    "by SQLite's rules %s gives %s, and otherwise %s",
+    async (expression, bySqlite, otherwise) => {
+      expect(await valueOf(expression, 3, { unstable_sqlite_expression_engine: true })).toBe(bySqlite)
+      expect(await valueOf(expression, 3)).toBe(otherwise)
+    },
+  )
 
   test.each(rowsOfTables(page, 'expression'))('the expression %s gives %s', async (expression, ...values) => {
     const editions = values.length === 1 ? [3] : [3, 2, 1]
@@ -162,14 +171,16 @@ const ROW = [
   '0101000000000000000000F03F0000000000000440',
 ]
 
+type Flags = { readonly [name: string]: boolean }
+
 /** The value of an expression over the row above, as it stands in the data of the object. */
-async function valueOf(expression: string, edition: number): Promise<string> {
+async function valueOf(expression: string, edition: number, flags: Flags = {}): Promise<string> {
   const query = `SELECT id, ${expression} AS v FROM t`
   const body =
     edition === 3
       ? { streams: { s: { auto_subscribe: true, query } } }
       : { bucket_definitions: { s: { data: [query] } } }
-  const config = JSON.stringify({ config: { edition }, ...body })
+  const config = JSON.stringify({ config: { edition, ...flags }, ...body })
   const result = await preview({
     config,
     data: { tables: { t: { columns: COLUMNS, rows: [ROW] } } },
