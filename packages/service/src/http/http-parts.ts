@@ -2,7 +2,7 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Verify } from './authorize.ts'
 import type { Health } from './probes.ts'
-import type { StreamOpen } from './sync-stream.ts'
+import type { StreamOpen } from './sync-streams.ts'
 
 /** What the HTTP side needs of the others. */
 export type HttpParts = {
@@ -17,7 +17,7 @@ export type HttpParts = {
   readonly readHealth: () => Health
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly limits: {
-    /** Sync streams at once. */
+    /** Sync streams over HTTP and WebSocket connections, together. */
     readonly connectionsMax: number
   }
   readonly metrics: Metrics

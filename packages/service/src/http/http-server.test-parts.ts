@@ -7,7 +7,7 @@ import { refuse, type VerifyResult } from '../auth/claims.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { HttpParts } from './http-parts.ts'
 import { createHttpServer, type HttpServer } from './server.ts'
-import type { StreamOpen } from './sync-stream.ts'
+import type { StreamOpen } from './sync-streams.ts'
 
 export const JSON_TYPE = 'application/json; charset=utf-8'
 export const AUTHORIZED = { authorization: 'Bearer good' }

@@ -4,6 +4,7 @@ import { answerNotFound } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { answerProbe, type Probe } from './probes.ts'
 import { createSyncStreamRoute } from './sync-stream.ts'
+import type { SyncStreams } from './sync-streams.ts'
 import { createWriteCheckpointRoute } from './write-checkpoint.ts'
 
 type Handler = (request: HttpRequest) => Promise<Answer>
@@ -15,11 +16,11 @@ export type Routes = {
 }
 
 /** Every path the service answers, and what it answers to all others. */
-export function createRoutes(parts: HttpParts): Routes {
+export function createRoutes(parts: HttpParts, streams: SyncStreams): Routes {
   const probe = (name: Probe): Handler => {
     return async () => answerProbe(name, parts.readHealth(), parts.nowMs())
   }
-  const posts: ReadonlyMap<string, Handler> = new Map([['/sync/stream', createSyncStreamRoute(parts)]])
+  const posts: ReadonlyMap<string, Handler> = new Map([['/sync/stream', createSyncStreamRoute(parts, streams)]])
   const gets: ReadonlyMap<string, Handler> = new Map([
     ['/write-checkpoint2.json', createWriteCheckpointRoute(parts)],
     ['/probes/startup', probe('startup')],

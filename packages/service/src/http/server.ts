@@ -6,6 +6,7 @@ import { answerCode, answerError } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { readFields } from './read-body.ts'
 import { createRoutes, type Routes } from './routes.ts'
+import { createSyncStreams } from './sync-streams.ts'
 import { writeStream } from './write-stream.ts'
 
 /** A token with many claims can be long. */
@@ -26,7 +27,8 @@ export type HttpServer = {
 
 /** The adapter between `node:http` and the routes. */
 export function createHttpServer(parts: HttpParts): HttpServer {
-  const routes = createRoutes(parts)
+  const streams = createSyncStreams(parts)
+  const routes = createRoutes(parts, streams)
   const open = new Set<AbortController>()
   let isStopping = false
   const server = createServer(

@@ -13,14 +13,14 @@ describe('metrics', () => {
 
     metrics.add('headwater_http_requests_total', 2, { route: '/sync/stream', status: '200' })
     metrics.set('headwater_replication_lag_bytes', 5)
-    metrics.change('headwater_sync_streams_count', 3)
-    metrics.change('headwater_sync_streams_count', -1)
+    metrics.change('headwater_sync_streams_count', 3, { transport: 'http' })
+    metrics.change('headwater_sync_streams_count', -1, { transport: 'http' })
     metrics.observe('headwater_replication_batch_seconds', 0.02)
 
     const text = await first.metrics()
     expect(text).toContain('headwater_http_requests_total{route="/sync/stream",status="200"} 2')
     expect(text).toContain('headwater_replication_lag_bytes 5')
-    expect(text).toContain('headwater_sync_streams_count 2')
+    expect(text).toContain('headwater_sync_streams_count{transport="http"} 2')
     expect(text).toContain('headwater_replication_batch_seconds_bucket{le="0.025"} 1')
     expect(await second.metrics()).toContain('headwater_replication_lag_bytes 0')
   })

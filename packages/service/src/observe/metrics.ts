@@ -64,8 +64,8 @@ export const METRIC_TABLE = {
   },
   headwater_sync_streams_count: {
     kind: 'gauge',
-    help: 'Sync streams that are open.',
-    labels: [],
+    help: 'Sync streams that are open, by transport: http or websocket.',
+    labels: ['transport'],
   },
   headwater_tokens_refused_total: {
     kind: 'counter',
@@ -100,7 +100,7 @@ export type Metrics = {
   readonly add: (name: CounterName, by: number, labels?: MetricLabels) => void
   readonly set: (name: GaugeName, value: number) => void
   /** Raises (or lowers) a gauge. */
-  readonly change: (name: GaugeName, by: number) => void
+  readonly change: (name: GaugeName, by: number, labels?: MetricLabels) => void
   readonly observe: (name: HistogramName, value: number) => void
 }
 
@@ -123,7 +123,7 @@ export function createMetrics(registry: Registry): Metrics {
   return {
     add: (name, by, labels = {}) => counters.get(name)?.inc(labels, by),
     set: (name, value) => gauges.get(name)?.set(value),
-    change: (name, by) => gauges.get(name)?.inc(by),
+    change: (name, by, labels = {}) => gauges.get(name)?.inc(labels, by),
     observe: (name, value) => histograms.get(name)?.observe(value),
   }
 }

@@ -30,3 +30,19 @@ test('seconds are rounded up and never negative', () => {
   expect(keepalive.takeDue(1_500)).toBe(0)
   expect(createKeepalive({ nowMs: 0, expiresAtMs: 30_001, random: () => 0.5 }).takeDue(1_500)).toBe(29)
 })
+
+test('without an interval only the lines before the end of the token and at its end are due', () => {
+  const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 60_000, random: () => 0.5, intervalMs: Infinity })
+  expect(keepalive.untilNextMs(0)).toBe(40_000)
+  keepalive.begin(1_000)
+  expect(keepalive.takeDue(39_999)).toBeUndefined()
+  expect(keepalive.takeDue(40_000)).toBe(20)
+  expect(keepalive.untilNextMs(40_000)).toBe(20_000)
+  expect(keepalive.takeDue(60_000)).toBe(0)
+})
+
+test('a line that is due in many days is asked for once a day, as long as a timer can run', () => {
+  const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 9e9, random: () => 0.5, intervalMs: Infinity })
+  expect(keepalive.untilNextMs(0)).toBe(86_400_000)
+  expect(keepalive.takeDue(86_400_000)).toBeUndefined()
+})

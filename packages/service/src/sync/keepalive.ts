@@ -10,18 +10,22 @@ const WARNING_MS = 20_000
 /** A client that sees nothing for longer cannot tell a slow service from a dead one. */
 const FIRST_LINE_MS = 1_500
 
+/** Timers cannot run for longer than 24 days, and a token may be good for longer: so often one looks again. */
+const WAIT_MAX_MS = 86_400_000
+
 export type KeepaliveOptions = {
   readonly nowMs: number
   /** When the token ends. */
   readonly expiresAtMs: number
   /** At least 0, below 1. */
   readonly random: () => number
+  /** Infinity: only the lines that tell the end of the token are due. */
   readonly intervalMs?: number | undefined
 }
 
 /** When a `token_expires_in` line is due on one stream. */
 export type Keepalive = {
-  /** Milliseconds until the next line. */
+  /** Milliseconds until the next line; if that is far, until it should be asked again. */
   readonly untilNextMs: (nowMs: number) => number
   /** Takes the line that is due, if one is: the seconds that the token is good for; 0 ends the stream. */
   readonly takeDue: (nowMs: number) => number | undefined
@@ -41,8 +45,10 @@ export function createKeepalive({ nowMs, expiresAtMs, random, intervalMs = INTER
     if (warningAtMs > fromMs) dueAtMs = Math.min(dueAtMs, warningAtMs)
   }
 
+  if (intervalMs === Infinity) schedule(nowMs)
+
   return {
-    untilNextMs: (nowMs) => Math.max(0, dueAtMs - nowMs),
+    untilNextMs: (nowMs) => Math.min(Math.max(0, dueAtMs - nowMs), WAIT_MAX_MS),
     takeDue: (nowMs) => {
       if (nowMs < dueAtMs) return undefined
       schedule(nowMs)

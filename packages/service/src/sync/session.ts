@@ -38,7 +38,7 @@ export type SyncOpen = {
   readonly request: SyncRequest
   readonly user: VerifiedUser
   readonly format: OperationFormat
-  /** Between two keepalive lines; 20 s when absent. */
+  /** Between two keepalive lines; 20 s when absent. Infinity: only those that tell the end of the token. */
   readonly keepaliveMs?: number | undefined
 }
 
@@ -70,7 +70,6 @@ export async function* openSyncStream(
   const key = writeCheckpointKey(user.userId, request.clientId)
   const subscription = feed.subscribe(key)
   const stream = new Stream(parts, open, { subscription, writeCheckpointKey: key, signal })
-  metrics.change('headwater_sync_streams_count', 1)
   try {
     for await (const taken of stream.run()) {
       for (const bytes of taken) {
@@ -81,7 +80,6 @@ export async function* openSyncStream(
   } finally {
     stream.close()
     subscription.close()
-    metrics.change('headwater_sync_streams_count', -1)
     log.debug('sync-stream-ended', {
       userId: user.userId,
       clientId: request.clientId,

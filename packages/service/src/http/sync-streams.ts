@@ -1,0 +1,81 @@
+import type { OperationFormat, SyncRequest } from '@headwater/protocol'
+import type { VerifiedUser } from '../auth/claims.ts'
+import type { HttpParts } from './http-parts.ts'
+import { Slots } from './slots.ts'
+
+/** Compressors are what an open stream holds most memory in; beyond this many, streams are sent as they are. */
+const COMPRESSED_MAX = 1_000
+
+/** How much of what a client says of itself goes into the log. */
+const APP_METADATA_MAX = 20
+const TEXT_CHARS_MAX = 100
+
+const TRANSPORTS = ['http', 'websocket'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
+/** What a stream is opened with. */
+export type StreamOpen = {
+  readonly request: SyncRequest
+  readonly user: VerifiedUser
+  readonly format: OperationFormat
+  /** Between two keepalive lines; 20 s when absent. Infinity: only those that tell the end of the token. */
+  readonly keepaliveMs?: number | undefined
+}
+
+/** Who asks for a stream, and by which way. */
+export type StreamClient = {
+  readonly transport: Transport
+  readonly userAgent: string | undefined
+  /** Aborts when the client is gone or does not want the stream any more, and when the service stops. */
+  readonly signal: AbortSignal
+}
+
+export type OpenedStream = {
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Called once, whatever happens, when the stream is over. `bytesSent` is before compression. */
+  readonly ended: (outcome: { readonly bytesSent: number }) => void
+}
+
+/** The sync streams of this process, whatever transport carries them. */
+export type SyncStreams = {
+  /** One for each stream over HTTP, and for each WebSocket connection with its first stream. */
+  readonly connections: Slots
+  readonly compressors: Slots
+  readonly open: (open: StreamOpen, client: StreamClient) => OpenedStream
+}
+
+export function createSyncStreams(parts: HttpParts): SyncStreams {
+  const { log, metrics, nowMs } = parts
+  for (const transport of TRANSPORTS) metrics.change('headwater_sync_streams_count', 0, { transport })
+  return {
+    connections: new Slots(parts.limits.connectionsMax),
+    compressors: new Slots(COMPRESSED_MAX),
+    open: (open, { transport, userAgent = '', signal }) => {
+      const description = {
+        transport,
+        userId: open.user.userId,
+        clientId: open.request.clientId,
+        userAgent: userAgent.slice(0, TEXT_CHARS_MAX),
+      }
+      const openedAtMs = nowMs()
+      metrics.change('headwater_sync_streams_count', 1, { transport })
+      log.info('stream-opened', {
+        ...description,
+        format: open.format,
+        appMetadata: shorten(open.request.appMetadata),
+      })
+      return {
+        chunks: parts.openStream(open, signal),
+        ended: ({ bytesSent }) => {
+          metrics.change('headwater_sync_streams_count', -1, { transport })
+          log.info('stream-closed', { ...description, bytesSent, openMs: nowMs() - openedAtMs })
+        },
+      }
+    },
+  }
+}
+
+function shorten(appMetadata: SyncRequest['appMetadata']): Record<string, string> {
+  const entries = Object.entries(appMetadata).slice(0, APP_METADATA_MAX)
+  return Object.fromEntries(entries.map(([key, text]) => [key, text.slice(0, TEXT_CHARS_MAX)]))
+}
