@@ -63,6 +63,15 @@ test('a wrong password is said, with where to correct it', async () => {
   expect(checked.stdout).toContain('Correct the user or the password in the connection URL.')
 })
 
+test('check fails for a column that does not exist, which a service would start without', async () => {
+  await using project = await openProject(SYNC_CONFIG.replace('owner =', 'ownr ='))
+  const { code, stdout } = await runCli(['check', '--database-url', project.database.url], {
+    cwd: project.folder.path,
+  })
+  expect(code).toBe(1)
+  expect(stdout).toContain('error Column "ownr" is not in table public.todos (did you mean "owner"?)')
+})
+
 test('a publication that is missing and may not be created is said, with the SQL to run', async () => {
   await using project = await openProject()
   const { database } = project
