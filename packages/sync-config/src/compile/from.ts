@@ -1,5 +1,6 @@
 import { didYouMean } from '../file/suggest.ts'
 import type { Name, Select, SelectItem, Source, SqlExpression } from '../sql/tree.ts'
+import { warnOfClientWord } from './client-words.ts'
 import { elementsIn, lowerOperand } from './operand.ts'
 import { type Cte, NO_CTES, type QueryScope } from './query-scope.ts'
 import {
@@ -143,7 +144,10 @@ function lowerItem(at: QueryScope, item: SelectItem): Operand | undefined {
 /** What an item of a SELECT list is called: where no name is written, like its text. */
 export function itemName({ context }: QueryScope, item: SelectItem & { kind: 'expression' }): string {
   const { expression, alias } = item
-  if (alias !== undefined) return alias.text
+  if (alias !== undefined) {
+    warnOfClientWord(context, alias)
+    return alias.text
+  }
   if (expression.kind === 'column') return expression.name.text
   const text = context.textOf(expression)
   context.warn(item, `The column has no name, and will be called "${text}": write … AS name`)

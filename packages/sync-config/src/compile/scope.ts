@@ -3,6 +3,7 @@ import { didYouMean } from '../file/suggest.ts'
 import type { Expression } from '../plan.ts'
 import type { Name, Source, SqlExpression } from '../sql/tree.ts'
 import type { TablePattern } from '../types.ts'
+import { warnOfClientWord } from './client-words.ts'
 import type { QueryContext, Site } from './query-context.ts'
 
 /** One mention of a table in FROM. Two mentions of one table are two sources: they stand for different rows. */
@@ -176,6 +177,7 @@ function columnOf(context: QueryContext, source: NamedSource, sql: BareColumn): 
   const { name, start, end } = sql
   switch (source.kind) {
     case 'table':
+      warnOfClientWord(context, name)
       context.refer(name, { kind: 'column', table: source.table, column: name.text })
       return { owner: source, expression: { kind: 'column', name: name.text }, start, end }
     case 'each':
