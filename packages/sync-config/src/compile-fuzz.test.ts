@@ -41,7 +41,7 @@ test('whatever is done to a config, it compiles or is refused with places inside
       expect(isRefused).toBe(result.kind === 'refused')
       expect(compileSyncConfig(changed)).toEqual(result)
     }),
-    { seed: SEED, numRuns: 3_000 },
+    { seed: SEED, numRuns: 1_000 },
   )
-  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(50)
+  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(20)
 })

@@ -172,9 +172,9 @@ describe('the JSON schema of sync configs', () => {
           faults,
         ])
       }),
-      { seed, numRuns: 3_000 },
+      { seed, numRuns: 1_000 },
     )
-    expect(Math.min(verdicts.good, verdicts.bad), `seed ${seed}`).toBeGreaterThan(100)
+    expect(Math.min(verdicts.good, verdicts.bad), `seed ${seed}`).toBeGreaterThan(50)
   })
 
   test('explains every key', () => {
