@@ -4,7 +4,7 @@ import type { FunctionName } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
 import { valueToText } from '../values/value.ts'
-import { call, column, evaluate, literal, rowLeaves, SEED, withoutSign } from './expressions.test-parts.ts'
+import { call, column, evaluate, literal, rowLeaves, PATIENT, SEED, withoutSign } from './expressions.test-parts.ts'
 import { type Outcome, RealSqlite, type Row } from './real-sqlite.test-parts.ts'
 
 /**
@@ -240,7 +240,7 @@ function tree(depth: number): fc.Arbitrary<Expression> {
   )
 }
 
-test('expressions give what SQLite gives, but for the differences that are written down', () => {
+test('expressions give what SQLite gives, but for the differences that are written down', PATIENT, () => {
   fc.assert(
     fc.property(tree(3), row, (expression, columns) => {
       expect(withoutSign(evaluate(expression, columns, LEAVES))).toEqual(withoutSign(inSqlite(expression, columns)))
@@ -249,7 +249,7 @@ test('expressions give what SQLite gives, but for the differences that are writt
   )
 })
 
-test('binary data counts by its bytes or as its text, as in SQLite', () => {
+test('binary data counts by its bytes or as its text, as in SQLite', PATIENT, () => {
   const blob = texts.map((content) => new TextEncoder().encode(content))
   const names = fc.constantFrom<FunctionName>(
     ...(['hex', 'length', 'typeof', 'cast_text', 'cast_integer', 'cast_real', 'cast_numeric', 'cast_blob'] as const),

@@ -11,6 +11,9 @@ import type { Outcome, Row } from './real-sqlite.test-parts.ts'
 /** Printed with a failure; set HEADWATER_SEED to run one again. */
 export const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
 
+/** Tests of many cases take longer where others run beside them. */
+export const PATIENT = { timeout: 60_000 }
+
 export function column(name: string): Expression {
   return { kind: 'column', name }
 }

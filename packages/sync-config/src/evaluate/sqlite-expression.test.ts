@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { CAST_TYPES, type FunctionName, OPERATORS } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
-import { call, column, evaluate, literal, rowLeaves, SEED, withoutSign } from './expressions.test-parts.ts'
+import { call, column, evaluate, literal, rowLeaves, PATIENT, SEED, withoutSign } from './expressions.test-parts.ts'
 import { RealSqlite, type Row } from './real-sqlite.test-parts.ts'
 import { compileSqliteTest } from './sqlite-expression.ts'
 
@@ -193,7 +193,7 @@ function expectSame(expression: Expression, row: Row): void {
   expect(withoutSign(evaluate(expression, row, LEAVES))).toEqual(withoutSign(expected))
 }
 
-test('expressions give what SQLite gives, of the same kind', () => {
+test('expressions give what SQLite gives, of the same kind', PATIENT, () => {
   fc.assert(
     fc.property(tree(3), row, (expression, columns) => {
       expectSame(expression, columns)
@@ -202,7 +202,7 @@ test('expressions give what SQLite gives, of the same kind', () => {
   )
 })
 
-test('a condition is true where SQLite finds it true', () => {
+test('a condition is true where SQLite finds it true', PATIENT, () => {
   fc.assert(
     fc.property(tree(2), row, (expression, columns) => {
       const isTrue: Expression = {
@@ -217,7 +217,7 @@ test('a condition is true where SQLite finds it true', () => {
   )
 })
 
-test('reals print, and texts are read as numbers, as in SQLite', () => {
+test('reals print, and texts are read as numbers, as in SQLite', PATIENT, () => {
   fc.assert(
     fc.property(fc.oneof(real, numberText), (of) => {
       for (const type of CAST_TYPES) {

@@ -1,13 +1,11 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { PATIENT, SEED } from '../evaluate/expressions.test-parts.ts'
 import { type Outcome, RealSqlite } from '../evaluate/real-sqlite.test-parts.ts'
 import type { SqliteValue } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import { SQLITE_FUNCTIONS } from './sqlite-functions.ts'
 import { arrayLength, eachSqliteElement, extractByPath, extractJson, extractValue, isValidJson } from './sqlite-json.ts'
-
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
 
 const sqlite = new RealSqlite()
 
@@ -182,7 +180,7 @@ function describe(value: SqliteValue): string {
   return (['typeof', 'hex'] as const).map((name) => String(SQLITE_FUNCTIONS[name]?.(value))).join('')
 }
 
-test('what is read of JSON, its extensions and damaged texts is what SQLite reads', () => {
+test('what is read of JSON, its extensions and damaged texts is what SQLite reads', PATIENT, () => {
   fc.assert(
     fc.property(document, path, key, (text, at, of) => expectSame(text, at, of)),
     { seed: SEED, numRuns: 1_500 },
@@ -190,7 +188,7 @@ test('what is read of JSON, its extensions and damaged texts is what SQLite read
 })
 
 /** What has the header of binary JSON is not looked at further, unless it begins like the text of JSON. */
-test('a blob is binary JSON, or the text of JSON', () => {
+test('a blob is binary JSON, or the text of JSON', PATIENT, () => {
   fc.assert(
     fc.property(document, path, key, (text, at, of) => {
       const binary = sqlite.run('jsonb(?1)', [text])
@@ -202,7 +200,7 @@ test('a blob is binary JSON, or the text of JSON', () => {
   )
 })
 
-test('no text is too long or too deep to be read or refused', () => {
+test('no text is too long or too deep to be read or refused', PATIENT, () => {
   const many = 5_000_000
   expect(extractValue(`${'\f'.repeat(many)}1`, '$')).toBe(1n)
   expect(extractValue(`{${'a'.repeat(many)}:1}`, 'a')).toBe(null)
