@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
+import type { ProcessUsage } from '@headwater/testkit'
 
 /** A Node HTTP server that does nothing but write, in a process of its own: the limit of everything that is served. */
 export type BareServer = AsyncDisposable & {
@@ -9,7 +10,7 @@ export type BareServer = AsyncDisposable & {
   readonly url: string
   /** Writes the text to every held response. */
   readonly broadcast: (text: string) => void
-  readonly readCpuMs: () => Promise<number>
+  readonly readUsage: () => Promise<ProcessUsage>
 }
 
 /** As much as one data line of a sync stream holds. */
@@ -21,11 +22,11 @@ export async function startBareServer(): Promise<BareServer> {
   return {
     url: `http://127.0.0.1:${port as number}`,
     broadcast: (text) => void child.send({ broadcast: text }),
-    readCpuMs: async () => {
+    readUsage: async () => {
       const answer = once(child, 'message')
       child.send({ usage: true })
-      const [cpuMs] = await answer
-      return cpuMs as number
+      const [usage] = await answer
+      return usage as ProcessUsage
     },
     [Symbol.asyncDispose]: async () => {
       const exit = once(child, 'exit')
@@ -33,6 +34,13 @@ export async function startBareServer(): Promise<BareServer> {
       await exit
     },
   }
+}
+
+/** Opens a response that the bare server holds. */
+export function openHeld({ url }: BareServer): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get(`${url}/hold`, { agent: false }, resolve).on('error', reject)
+  })
 }
 
 type Order = { readonly broadcast?: string; readonly usage?: true }
@@ -59,7 +67,7 @@ function serve(): void {
     if (order.broadcast !== undefined) for (const response of held) response.write(order.broadcast)
     if (order.usage === true) {
       const { user, system } = process.cpuUsage()
-      process.send?.((user + system) / 1_000)
+      process.send?.({ cpuMs: (user + system) / 1_000, residentBytes: process.memoryUsage.rss() })
     }
   })
 }

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { issueToken } from '@headwater/backend'
 import type { ServiceOptions } from '@headwater/service'
-import { startServiceProcess, type ServiceProcess } from '@headwater/testkit'
+import { startServiceProcess, type ServiceProcess, type ServiceProcessRun } from '@headwater/testkit'
 import { startEmbeddedPostgres } from 'headwater/embedded-postgres'
 import { Client } from 'pg'
 
-/** A database of its own in a real Postgres, and services over it. What a scenario plays on. */
+/** A database of its own in a real Postgres, and services over it, each on an empty storage folder. What a scenario plays on. */
 export type Stage = AsyncDisposable & {
   readonly url: string
   readonly sql: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>
-  /** On an empty storage folder. Ends with the stage. */
-  readonly startService: (syncConfig: string) => Promise<ServiceProcess>
+  /** From its sources unless `run` says otherwise. Ends with the stage. */
+  readonly startService: (syncConfig: string, run?: ServiceProcessRun) => Promise<ServiceProcess>
   readonly token: (userId: string) => Promise<string>
 }
 
@@ -52,7 +52,7 @@ export async function openStage(schema: string): Promise<Stage> {
       const { rows } = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values])
       return rows
     },
-    startService: async (syncConfig) => {
+    startService: async (syncConfig, run = {}) => {
       services++
       const options: ServiceOptions = {
         source: { url: postgres.url, slot: `headwater_${services}` },
@@ -62,9 +62,12 @@ export async function openStage(schema: string): Promise<Stage> {
         log: { level: 'warn' },
       }
       const profileDir = process.env['PROFILE_DIR']
-      if (profileDir === undefined) return opened.use(await startServiceProcess(options))
+      if (profileDir === undefined) return opened.use(await startServiceProcess(options, run))
       // Node writes its profile at a regular exit.
-      const profiled = await startServiceProcess(options, ['--cpu-prof', `--cpu-prof-dir=${resolve(profileDir)}`])
+      const profiled = await startServiceProcess(options, {
+        ...run,
+        execArgv: ['--cpu-prof', `--cpu-prof-dir=${resolve(profileDir)}`],
+      })
       opened.defer(async () => void (await profiled.stop()))
       return profiled
     },

@@ -1,6 +1,6 @@
-import { get, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { openStream } from '@headwater/testkit'
-import { startBareServer } from '../bare-server.ts'
+import { openHeld, startBareServer } from '../bare-server.ts'
 import { percentile, type Figure } from '../report.ts'
 import type { Scenario } from '../scenario.ts'
 import { openStage } from '../stage.ts'
@@ -48,7 +48,7 @@ async function measure(clients: number): Promise<Figure> {
   const after = await service.readUsage()
   for (const listener of listeners) listener.destroy()
 
-  const bareListeners = await openAll(clients, () => openPlain(`${bare.url}/hold`))
+  const bareListeners = await openAll(clients, () => openHeld(bare))
   const bareTaken: number[] = []
   for (let change = 0; change < CHANGES; change++) {
     const arrived = waitForAll(bareListeners, `notice-${change}-end`)
@@ -100,10 +100,4 @@ function waitFor(listener: IncomingMessage, text: string): Promise<void> {
   }
   listener.on('data', look)
   return promise
-}
-
-function openPlain(url: string): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    get(url, { agent: false }, resolve).on('error', reject)
-  })
 }

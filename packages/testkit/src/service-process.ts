@@ -29,17 +29,25 @@ export type ServiceProcess = AsyncDisposable & {
 
 export type ProcessUsage = { readonly cpuMs: number; readonly residentBytes: number }
 
+export type ServiceProcessRun = {
+  /** More flags for its Node. */
+  readonly execArgv?: readonly string[]
+  /** A compiled `service-process-entry`, beside compiled packages; the sources are run when absent. */
+  readonly compiledEntry?: string
+}
+
+const FROM_SOURCES = ['--conditions=@headwater/source', '--enable-source-maps']
+
 const ENTRY = fileURLToPath(new URL('service-process-entry.ts', import.meta.url))
 const LOG_LINES_MAX = 2_000
 
 /**
  * Runs a service in a process of its own, so that it can be killed and started again over the same storage and port.
- * The child ends with this process, whatever happens to it; `execArgv` are more flags for its Node. Throws when the
- * first start fails.
+ * The child ends with this process, whatever happens to it. Throws when the first start fails.
  */
 export async function startServiceProcess(
   options: ServiceOptions,
-  execArgv: readonly string[] = [],
+  { execArgv = [], compiledEntry }: ServiceProcessRun = {},
 ): Promise<ServiceProcess> {
   const port = options.http?.port ?? (await findFreePort())
   const settings: ServiceOptions = { ...options, http: { ...options.http, port } }
@@ -48,8 +56,8 @@ export async function startServiceProcess(
 
   const start = async (): Promise<void> => {
     if (child !== undefined) throw new Error('Cannot start the service: it is running')
-    const started = fork(ENTRY, [], {
-      execArgv: ['--conditions=@headwater/source', '--enable-source-maps', ...execArgv],
+    const started = fork(compiledEntry ?? ENTRY, [], {
+      execArgv: [...(compiledEntry === undefined ? FROM_SOURCES : []), ...execArgv],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     child = started
