@@ -7,11 +7,11 @@ import { toOpId } from './op-id.ts'
 import { toBucketName } from './operation.ts'
 
 describe('a line', () => {
-  test('of a kind this version does not know is told apart, not refused', () => {
+  test('[protocol 88] of a kind this version does not know is told apart, not refused', () => {
     expect(decodeLine('{"stream_end":{"reason":"shutdown"}}')).toEqual({ kind: 'unknown', wireKind: 'stream_end' })
   })
 
-  test('may leave out what old services do not send: priorities, subscriptions, streams', () => {
+  test('[protocol 91] may leave out what old services do not send: priorities, subscriptions, streams', () => {
     const line = decodeLine('{"checkpoint":{"last_op_id":"3","buckets":[{"bucket":"a","checksum":5}],"future":1}}')
     expect(line).toEqual({
       kind: 'checkpoint',
@@ -31,7 +31,7 @@ describe('a line', () => {
     expect(batchOf('')).toMatchObject({ batch: { after: 0n, nextAfter: 0n, hasMore: false, operations: [] } })
   })
 
-  test('may have sums signed or unsigned', () => {
+  test('[protocol 90] may have sums signed or unsigned', () => {
     const sumOf = (checksum: number): unknown =>
       decodeLine(
         `{"data":{"bucket":"a","after":"0","has_more":false,"data":[{"op_id":"1","op":"CLEAR","checksum":${checksum}}],"next_after":"1"}}`,
@@ -63,7 +63,7 @@ describe('a line', () => {
 describe('characters that some readers take for the end of a line', () => {
   const unusual = 'a\u0085b\u2028c\u2029d'
 
-  test('are escaped in names and messages of a checkpoint', () => {
+  test('[protocol 24] are escaped in names and messages of a checkpoint', () => {
     const line = {
       kind: 'checkpoint',
       checkpoint: {
@@ -79,7 +79,7 @@ describe('characters that some readers take for the end of a line', () => {
     expect(decodeBsonLine(encodeLine(line, 'bson'))).toEqual(line)
   })
 
-  test('are escaped in operations, in strings and in nested data, and decode to the same', () => {
+  test('[protocol 24] are escaped in operations, in strings and in nested data, and decode to the same', () => {
     const data = JSON.stringify({ id: '1', text: unusual })
     const operation = {
       kind: 'put',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeSyncRequest } from './decode-request.ts'
 
 describe('a sync request', () => {
-  test('may be empty, or nothing at all: everything is optional', () => {
+  test('[protocol 7] may be empty, or nothing at all: everything is optional', () => {
     const empty = {
       buckets: [],
       clientId: undefined,
@@ -26,12 +26,12 @@ describe('a sync request', () => {
     ).toEqual(empty)
   })
 
-  test('may have fields that this version does not know', () => {
+  test('[protocol 6] may have fields that this version does not know', () => {
     const request = { only: ['a'], future: { x: 1 }, buckets: [{ name: 'a', after: '5', checksum: 3 }] }
     expect(decodeSyncRequest(request).buckets).toEqual([{ name: 'a', after: 5n }])
   })
 
-  test('holds positions up to the greatest signed 64-bit number; the empty text is 0', () => {
+  test('[protocol 8] holds positions up to the greatest signed 64-bit number; the empty text is 0', () => {
     const positions = [
       { name: 'a', after: '9223372036854775807' },
       { name: 'b', after: '' },

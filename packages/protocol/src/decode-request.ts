@@ -1,3 +1,4 @@
+import { checkClientId } from './client-id.ts'
 import { HeadwaterError } from './errors.ts'
 import { OP_ID_ZERO, type OpId, parseOpId } from './op-id.ts'
 import { toBucketName } from './operation.ts'
@@ -21,7 +22,7 @@ export function decodeSyncRequest(json: unknown): SyncRequest {
     buckets: arrayOf(fields['buckets'], 'buckets', problems).flatMap((item, index) =>
       decodePosition(item, `buckets[${index}]`, problems),
     ),
-    clientId: stringOf(fields['client_id'], 'client_id', problems),
+    clientId: decodeClientId(fields['client_id'], problems),
     parameters: objectOf(fields['parameters'], 'parameters', problems) ?? {},
     appMetadata: decodeAppMetadata(fields['app_metadata'], problems),
     rawData: booleanOf(fields['raw_data'], 'raw_data', problems) ?? false,
@@ -36,6 +37,12 @@ function badRequest(problems: readonly string[]): HeadwaterError {
   const listed = problems.slice(0, PROBLEMS_MAX).join('; ')
   const unlisted = problems.length > PROBLEMS_MAX ? `; and ${problems.length - PROBLEMS_MAX} more` : ''
   return new HeadwaterError('bad-request', `Cannot read the sync request: ${listed}${unlisted}`)
+}
+
+function decodeClientId(value: RequestValue | undefined, problems: string[]): string | undefined {
+  const clientId = stringOf(value, 'client_id', problems)
+  if (clientId !== undefined) checkClientId(clientId, problems)
+  return clientId
 }
 
 function decodePosition(item: RequestValue, path: string, problems: string[]): SyncRequest['buckets'] {

@@ -30,6 +30,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The request carries no token. Send `Authorization: Bearer <token>`; `headwater token` issues one for development.',
   },
+  'auth-operator': {
+    status: 401,
+    wireCode: 'PSYNC_S2101',
+    retry: 'never',
+    help: 'The call needs a token of an operator. Put one into `api.tokens` and send it as `Authorization: Token <token>`; without any, every call is refused.',
+  },
   'bad-bson': {
     status: 400,
     wireCode: 'PSYNC_S2001',
@@ -156,6 +162,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'Something failed that should not have. The log line `request-failed` has the cause and the stack; please report it.',
   },
+  'jwks-address-refused': {
+    status: 503,
+    wireCode: 'PSYNC_S2203',
+    retry: 'after-operator',
+    help: 'The name of a key server stands for an address of a private network, which the service does not ask unless `auth.jwksPrivate` is true. Name a public server, or set it.',
+  },
   'jwks-settings': {
     status: 500,
     wireCode: 'PSYNC_S3103',
@@ -179,6 +191,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2001',
     retry: 'backoff',
     help: 'Another lock or transaction held the connection for too long; often one that waits for itself.',
+  },
+  'no-active-sync-config': {
+    status: 422,
+    wireCode: 'PSYNC_S4104',
+    retry: 'after-operator',
+    help: 'No sync config serves clients yet, so there is none to show or to build again. `headwater status` shows how far the first copy is.',
   },
   'no-sync-config': {
     status: 500,
@@ -209,6 +227,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2001',
     retry: 'never',
     help: 'A statement that writes was run on a connection for reading. Use execute() or writeTransaction().',
+  },
+  'replication-behind': {
+    status: 503,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'Replication has not reached the position of the source in time. It goes on by itself; `headwater status` shows the lag.',
   },
   'request-too-large': {
     status: 413,
@@ -318,6 +342,18 @@ export const ERROR_TABLE = {
     retry: 'after-operator',
     help: 'Another Headwater process uses the directory `storage.path`. Stop it, or give this one another directory.',
   },
+  'sync-config-deploying': {
+    status: 409,
+    wireCode: 'PSYNC_S4106',
+    retry: 'backoff',
+    help: 'A sync config is being deployed: the first copy of its tables runs. Wait until it is done; `headwater status` shows the progress.',
+  },
+  'sync-config-from-file': {
+    status: 422,
+    wireCode: 'PSYNC_S4105',
+    retry: 'never',
+    help: 'The sync config comes from the file that the service was started with. Change that file and start the service again.',
+  },
   'sync-interrupted': {
     status: 500,
     wireCode: 'PSYNC_S2001',
@@ -341,6 +377,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2304',
     retry: 'backoff',
     help: 'As many streams are open as the service allows. Raise `limits.connectionsMax` or add another process.',
+  },
+  'too-many-requests': {
+    status: 429,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'As many calls of this kind are being answered as the service allows. Try again after the time in `Retry-After`.',
   },
   'transaction-ended': {
     status: 500,

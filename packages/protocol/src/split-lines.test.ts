@@ -18,7 +18,7 @@ describe('splitNdjson', () => {
     expect(await collect(splitNdjson(inChunks(utf8('\n{}\n\n{}\n'), 3)))).toEqual(['{}', '{}'])
   })
 
-  test('fails when the stream ends inside a line', async () => {
+  test('[protocol 89] fails when the stream ends inside a line', async () => {
     await expect(collect(splitNdjson(inChunks(utf8('{}\n{"data"'), 4)))).rejects.toMatchObject({
       code: 'truncated-stream',
     })
@@ -54,7 +54,7 @@ describe('splitBson', () => {
     )
   })
 
-  test('fails when the stream ends inside a document or its length', async () => {
+  test('[protocol 89] fails when the stream ends inside a document or its length', async () => {
     const bytes = encodeBson({ token_expires_in: 60 })
     for (const length of [2, bytes.length - 1]) {
       await expect(collect(splitBson(inChunks(bytes.subarray(0, length), 4)))).rejects.toMatchObject({

@@ -42,7 +42,7 @@ describe('a recorded line', () => {
   })
 })
 
-test('nested data is the stored text to the byte, so that large integers and 1.0 survive', () => {
+test('[protocol 27] nested data is the stored text to the byte, so that large integers and 1.0 survive', () => {
   const subkeys = ['3b3ea1ed-dc99-533a-9095-3202cde353eb', '3af91ba3-1fe5-50a9-9690-0abc4315e7cd']
   const first = known(
     `{"data":{"bucket":"by_user[\\"u1\\"]","after":"0","has_more":false,"data":[{"op_id":"80","op":"PUT","object_type":"measurements","object_id":"9007199254740993","checksum":2091594546,"subkey":"${subkeys[0]}","data":"{\\"id\\":\\"9007199254740993\\",\\"v\\":1.0,\\"n\\":9007199254740993,\\"flag\\":1,\\"note\\":null}"},{"op_id":"81","op":"REMOVE","object_type":"measurements","object_id":"7","checksum":1532183718,"subkey":"${subkeys[1]}"}],"next_after":"81"}}`,
@@ -96,11 +96,14 @@ describe('checksums', () => {
     ['delete.', 3472646803, -822320493],
   ]
 
-  test.each(vectors)('the text %s has its recorded sum, unsigned and signed', (text, checksum, signed) => {
-    expect(sha256Checksum(text)).toBe(checksum)
-    expect(toSignedChecksum(toChecksum(checksum))).toBe(signed)
-    expect(toChecksum(signed)).toBe(checksum)
-  })
+  test.each(vectors)(
+    '[protocol 57] the text %s has its recorded sum, unsigned and signed',
+    (text, checksum, signed) => {
+      expect(sha256Checksum(text)).toBe(checksum)
+      expect(toSignedChecksum(toChecksum(checksum))).toBe(signed)
+      expect(toChecksum(signed)).toBe(checksum)
+    },
+  )
 
   const [v1, v3, v4, v7] = [920318466, 3687929421, 1172772216, 222637849]
   test.each([
@@ -108,7 +111,7 @@ describe('checksums', () => {
     [[v3, v4], 565734341, 565734341],
     [[v3, v4, v1], 1486052807, 1486052807],
     [[v3, v3, v7, v7], 3526167244, -768800052],
-  ])('%j add up modulo 2^32 and go over the wire signed', (parts, sum, signed) => {
+  ])('[protocol 33, 57] %j add up modulo 2^32 and go over the wire signed', (parts, sum, signed) => {
     const total = parts.map(toChecksum).reduce(addChecksums, CHECKSUM_ZERO)
     expect(total).toBe(sum)
     expect(toSignedChecksum(total)).toBe(signed)
@@ -133,7 +136,7 @@ describe('checksums', () => {
   )
 })
 
-test('recorded BSON documents are reproduced to the byte', () => {
+test('[protocol 25] recorded BSON documents are reproduced to the byte', () => {
   const documents: readonly (readonly [text: string, hex: string])[] = [
     ['{"token_expires_in":60}', '1b00000010746f6b656e5f657870697265735f696e003c00000000'],
     [

@@ -19,6 +19,7 @@ import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
 import { systemClock } from './clock.ts'
+import { awaitCheckpoint } from './sync/await-checkpoint.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
 
@@ -77,10 +78,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const verifier = createTokenVerifier({ ...settings.auth, nowMs: Date.now, log, signal: stopping.signal })
   const rounds = new SharedRounds(storage)
   const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
+  const requestWriteCheckpoint = (key: string): Promise<bigint> => deployment.current().requestWriteCheckpoint(key)
   const http = createHttpServer({
     verify: verifier.verify,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
-    requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
+    requestWriteCheckpoint,
+    requestCheckpointNumber: (key, number) => deployment.current().requestCheckpointNumber(key, number),
+    awaitCheckpoint: (key, signal) =>
+      awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),
     readHealth: () => readHealth(deployment),
     readMetrics: async () => {
       metrics.set('headwater_storage_size_bytes', (await storage.readStatus()).bytes)

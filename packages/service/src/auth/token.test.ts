@@ -56,7 +56,7 @@ describe('a token signed with the shared secret', () => {
     ['a foreign audience', { aud: 'other' }, 'auth-audience'],
     ['an audience that is no text', { aud: [5] }, 'auth-audience'],
     ['a lifetime above a day', { exp: NOW + 86_401 }, 'auth-lifetime'],
-  ])('is refused with %s', async (_what, claims, code) => {
+  ])('[protocol 67] is refused with %s', async (_what, claims, code) => {
     expect(await verify(await sign({ ...valid(), ...claims }))).toMatchObject({ kind: 'refused', code })
   })
 
@@ -76,14 +76,14 @@ describe('a token signed with the shared secret', () => {
     expect(await verifier.verify(await sign({ ...valid(), aud: undefined }))).toMatchObject({ kind: 'verified' })
   })
 
-  test('is refused when signed with another secret, cut, or no token at all', async () => {
+  test('[protocol 67] is refused when signed with another secret, cut, or no token at all', async () => {
     const token = await sign(valid())
     for (const bad of [await sign(valid(), 'another secret'), token.slice(0, -2), 'abc', 'a.b.c', '', `${token}.x`]) {
       expect(await verify(bad)).toMatchObject({ kind: 'refused', code: 'auth-bad-token' })
     }
   })
 
-  test('is refused with the algorithm "none", and with HS512, which the secret is not for', async () => {
+  test('[protocol 67] is refused with the algorithm "none", and with HS512, which the secret is not for', async () => {
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
     expect(await verify(`${part({ alg: 'none' })}.${part(valid())}.`)).toMatchObject({ code: 'auth-bad-token' })
     const hs512 = await new SignJWT(valid()).setProtectedHeader({ alg: 'HS512' }).sign(Buffer.from(SECRET))
@@ -111,7 +111,7 @@ describe('static keys', () => {
     expect(await open({ keys: [jwk] }).verify(await sign(valid()))).toMatchObject({ code: 'auth-bad-token' })
   })
 
-  test('the key with the kid of the token is used and no other', async () => {
+  test('[protocol 68] the key with the kid of the token is used and no other', async () => {
     const [named, wildcard] = [await makeSigner('ES256', 'one'), await makeSigner('ES256')]
     const verifier = open({ keys: [wildcard.jwk, named.jwk] })
     expect(await verifier.verify(await named.sign(valid()))).toMatchObject({ kind: 'verified' })
@@ -119,13 +119,13 @@ describe('static keys', () => {
     expect(await verifier.verify(await wildcard.sign(valid(), 'one'))).toMatchObject({ code: 'auth-bad-token' })
   })
 
-  test('keys without kid are tried for a token whose kid is unknown', async () => {
+  test('[protocol 68] keys without kid are tried for a token whose kid is unknown', async () => {
     const [first, second] = [await makeSigner('ES256'), await makeSigner('ES256')]
     const verifier = open({ keys: [first.jwk, second.jwk] })
     expect(await verifier.verify(await second.sign(valid(), 'unknown'))).toMatchObject({ kind: 'verified' })
   })
 
-  test('a public key is never taken for a shared secret', async () => {
+  test('[protocol 67] a public key is never taken for a shared secret', async () => {
     const { jwk, publicText } = await makeSigner('RS256', 'one')
     const forged = await new SignJWT(valid())
       .setProtectedHeader({ alg: 'HS256', kid: 'one' })
@@ -160,7 +160,7 @@ describe('a JWKS URL', () => {
     expect(server.hits()).toBe(1)
   })
 
-  test('is asked again for a kid that is not known, so that a new key works at once', async () => {
+  test('[protocol 70] is asked again for a kid that is not known, so that a new key works at once', async () => {
     const [before, after] = [await makeSigner('ES256', 'one'), await makeSigner('ES256', 'two')]
     let served = [before.jwk]
     const clock = fakeClock()
@@ -188,7 +188,7 @@ describe('a JWKS URL', () => {
     expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ kind: 'verified' })
   })
 
-  test('cannot provide shared secrets, nor keys that are not for signatures', async () => {
+  test('[protocol 69] cannot provide shared secrets, nor keys that are not for signatures', async () => {
     const secret = { kty: 'oct', alg: 'HS256', k: Buffer.from(SECRET).toString('base64url') }
     const signer = await makeSigner('ES256', 'one')
     const server = await serveKeys(() => [secret, { ...signer.jwk, use: 'enc' }])
@@ -235,7 +235,7 @@ describe('a JWKS URL', () => {
     expect(performance.now() - startedMs).toBeLessThan(4_500)
   }, 10_000)
 
-  test('that goes down is survived for an hour, and picked up again when it is back', async () => {
+  test('[protocol 71] that goes down is survived for an hour, and picked up again when it is back', async () => {
     const signer = await makeSigner('ES256', 'one')
     let isDown = false
     const server = await serve(() =>
@@ -259,7 +259,7 @@ describe('a JWKS URL', () => {
     expect(await check()).toBe('verified')
   })
 
-  test('is refreshed in the background after five minutes of use', async () => {
+  test('[protocol 70] is refreshed in the background after five minutes of use', async () => {
     const [before, after] = [await makeSigner('ES256', 'one'), await makeSigner('ES256', 'one')]
     let served = [before.jwk]
     const server = await serveKeys(() => served)

@@ -7,10 +7,14 @@ export type HttpRequest = {
   readonly method: string
   /** Without the query. */
   readonly path: string
-  readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
-  /** The fields of a JSON body; none for other bodies. Throws `bad-request`, `request-too-large`, `unsupported-media-type`. */
-  readonly readFields: (bytesMax: number) => Promise<RequestObject>
+  /**
+   * The fields of the query, and over them those of a JSON body. Throws `bad-request`, `request-too-large`,
+   * `unsupported-media-type`.
+   */
+  readonly readParameters: (bytesMax: number) => Promise<RequestObject>
+  /** A YAML body, or the text in the field `field` of a JSON body. Throws as `readParameters`. */
+  readonly readDocument: (bytesMax: number, field: string) => Promise<string | undefined>
   /** Aborts when the client is gone, and when the server stops. */
   readonly signal: AbortSignal
 }

@@ -2,7 +2,7 @@ import { ERROR_TABLE, type ErrorCode, type ErrorEntry, HeadwaterError } from '@h
 import { answerJson, type WholeAnswer } from './answer.ts'
 
 /** Clients that may try again are asked to leave this much time. */
-export const RETRY_AFTER_SECONDS = 5
+const RETRY_AFTER_SECONDS = 5
 
 /** What the protocol says of a code; a code that is not here is told as it is. */
 const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
@@ -11,7 +11,9 @@ const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
   'bad-request': 'Validation failed',
   internal: 'Something went wrong',
   'no-sync-config': 'No sync config available',
+  'replication-behind': 'Replication has not come so far in time',
   'shutting-down': 'The service is stopping',
+  'source-unreachable': 'The source database does not answer',
 }
 
 const FRESH_TOKEN = "The app's fetchCredentials must return a fresh token"
@@ -35,6 +37,8 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'no-sync-config',
   'request-too-large',
   'too-many-buckets',
+  'too-many-connections',
+  'too-many-requests',
   'unsupported-media-type',
 ])
 
@@ -45,11 +49,34 @@ export function answerError(error: unknown): WholeAnswer {
 
 /** `message` is shown for the codes whose words are for clients. */
 export function answerCode(code: ErrorCode, message = ''): WholeAnswer {
-  const { status, wireCode, retry }: ErrorEntry = ERROR_TABLE[code]
+  const { status, retry }: ErrorEntry = ERROR_TABLE[code]
+  const headers =
+    (status === 503 || status === 429) && retry === 'backoff' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}
+  return answerJson(status, { error: tellCode(code, message) }, headers)
+}
+
+/** What a client is told of an error, whatever carries it. */
+export type ToldError = {
+  readonly code: string
+  readonly status: number
+  readonly description: string
+  readonly name: string
+  readonly details?: string
+  readonly severity?: string
+}
+
+/** Anything thrown. */
+export function tellError(error: unknown): ToldError {
+  return error instanceof HeadwaterError ? tellCode(error.code, error.message) : tellCode('internal')
+}
+
+/** `message` is shown for the codes whose words are for clients. */
+export function tellCode(code: ErrorCode, message = ''): ToldError {
+  const { status, wireCode }: ErrorEntry = ERROR_TABLE[code]
   const told = TOLD.has(code) && message !== ''
   const description = DESCRIPTIONS[code] ?? (told ? message : 'Something went wrong')
   const details = REMEDIES[code] ?? (told && description !== message ? detailsOf(code, message) : undefined)
-  const envelope = {
+  return {
     code: wireCode,
     status,
     description,
@@ -57,22 +84,25 @@ export function answerCode(code: ErrorCode, message = ''): WholeAnswer {
     ...(details === undefined ? {} : { details }),
     ...(status === 500 && description === 'Something went wrong' ? { severity: 'error' } : {}),
   }
-  const headers = status === 503 && retry === 'backoff' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}
-  return answerJson(status, { error: envelope }, headers)
 }
 
 export function answerNotFound(method: string, path: string): WholeAnswer {
+  const error = tellNotFound(`${method} ${JSON.stringify(path)}`)
+  return answerJson(error.status, { error })
+}
+
+/** `what` was asked for. */
+export function tellNotFound(what: string): ToldError {
+  const { wireCode: code, status } = ERROR_TABLE['not-found']
   const description = 'The path does not exist on this server'
-  return answerJson(ERROR_TABLE['not-found'].status, {
-    error: {
-      code: ERROR_TABLE['not-found'].wireCode,
-      status: ERROR_TABLE['not-found'].status,
-      description,
-      details: `The path ${method} ${JSON.stringify(path)} does not exist on this server`,
-      severity: 'info',
-      name: 'RouteNotFound',
-    },
-  })
+  return {
+    code,
+    status,
+    description,
+    details: `The path ${what} does not exist on this server`,
+    severity: 'info',
+    name: 'RouteNotFound',
+  }
 }
 
 /** Class names that clients' logs know; nothing decides by them. */

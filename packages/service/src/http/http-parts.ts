@@ -1,3 +1,4 @@
+import type { OpId } from '@headwater/protocol'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Verify } from './authorize.ts'
@@ -14,6 +15,13 @@ export type HttpParts = {
   readonly openStream: (open: StreamOpen, signal: AbortSignal) => AsyncIterable<Uint8Array>
   /** The new number of this user or client; throws `no-sync-config` as long as nothing is replicated. */
   readonly requestWriteCheckpoint: (key: string) => Promise<bigint>
+  /** Notes a number that this user or client has chosen; returns the highest of the key. Throws as above. */
+  readonly requestCheckpointNumber: (key: string, number: bigint) => Promise<bigint>
+  /**
+   * The op id of the first checkpoint that has everything written to the source before. Throws `replication-behind`
+   * when that takes too long or `signal` aborts, else as above.
+   */
+  readonly awaitCheckpoint: (key: string, signal: AbortSignal) => Promise<OpId>
   readonly readHealth: () => Health
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly limits: {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { toOpId } from '@headwater/protocol'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished } from 'vitest'
 import { refuse, type VerifyResult } from '../auth/claims.ts'
@@ -43,6 +44,8 @@ export function open(parts: Partial<HttpParts> = {}): {
       return chunksOf(['{"token_expires_in":60}\n'])
     },
     requestWriteCheckpoint: async () => 1n,
+    requestCheckpointNumber: async (_, number) => number,
+    awaitCheckpoint: async () => toOpId(1n),
     readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS }),
     readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     limits: { connectionsMax: 100 },

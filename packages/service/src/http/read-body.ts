@@ -1,66 +1,141 @@
 import type { IncomingMessage } from 'node:http'
+import { createGunzip } from 'node:zlib'
 import { parseRequestJson } from '@headwater/sync-config'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+
+/** The body of a request, as far as it has one of these types. */
+export type BodyType = 'application/json' | 'application/yaml'
 
 /**
  * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
  * Throws `bad-request`, `request-too-large`, `unsupported-media-type`.
  */
 export async function readFields(message: IncomingMessage, bytesMax: number): Promise<RequestObject> {
-  const type = message.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
-  const isExpected = message.headers['transfer-encoding'] !== undefined || contentLength(message) > 0
-  if (!isExpected) {
-    if (type === 'application/json' && message.method === 'POST') {
-      throw new HeadwaterError('bad-request', 'Cannot read the body: expected JSON, got nothing')
-    }
-    return {}
-  }
-  checkType(message, type)
-  const body = await readBytes(message, bytesMax)
-  return type === 'application/json' ? parseFields(body) : {}
+  const text = await readText(message, bytesMax, ['application/json'])
+  return text === undefined ? {} : parseFields(text)
 }
 
-function checkType(message: IncomingMessage, type: string | undefined): void {
-  if (type !== 'application/json' && type !== 'text/plain') {
-    throw new HeadwaterError(
-      'unsupported-media-type',
-      `Cannot read the body: expected application/json, got ${JSON.stringify(type ?? 'no type')}`,
-    )
+/**
+ * A body that is a document: YAML as it is, or JSON whose field `field` has it. Undefined when there is none.
+ * Throws `bad-request`, `request-too-large`, `unsupported-media-type`.
+ */
+export async function readDocument(
+  message: IncomingMessage,
+  bytesMax: number,
+  field: string,
+): Promise<string | undefined> {
+  const text = await readText(message, bytesMax, ['application/json', 'application/yaml'])
+  if (text === undefined || typeOf(message) === 'application/yaml') return text
+  const value = parseFields(text)[field]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Undefined without a body, and for plain text. */
+async function readText(
+  message: IncomingMessage,
+  bytesMax: number,
+  types: readonly BodyType[],
+): Promise<string | undefined> {
+  const type = typeOf(message)
+  const isExpected = message.headers['transfer-encoding'] !== undefined || contentLength(message) > 0
+  if (!isExpected) {
+    if (type === 'application/json' && message.method === 'POST') throw emptyBody()
+    return undefined
   }
-  const encoding = message.headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity') {
-    throw new HeadwaterError(
-      'unsupported-media-type',
-      `Cannot read the body: expected no content encoding, got ${JSON.stringify(encoding)}`,
-    )
+  const isGzip = checkType(message, types)
+  const body = await readBytes(message, bytesMax, isGzip)
+  if (type === 'text/plain') return undefined
+  if (body.length === 0 && type === 'application/json') throw emptyBody()
+  return body.toString()
+}
+
+function typeOf(message: IncomingMessage): string | undefined {
+  return message.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** True when the body is compressed. */
+function checkType(message: IncomingMessage, types: readonly string[]): boolean {
+  const type = typeOf(message)
+  if (type === undefined || (type !== 'text/plain' && !types.includes(type))) {
+    throw unsupported(`expected ${types.join(' or ')}, got ${JSON.stringify(type ?? 'no type')}`)
   }
+  const encoding = message.headers['content-encoding']?.trim().toLowerCase()
+  if (encoding === undefined || encoding === 'identity') return false
+  if (encoding === 'gzip') return true
+  throw unsupported(`expected no content encoding, or gzip, got ${JSON.stringify(encoding)}`)
 }
 
 function contentLength(message: IncomingMessage): number {
   return Number(message.headers['content-length'] ?? 0)
 }
 
-async function readBytes(message: IncomingMessage, bytesMax: number): Promise<Buffer> {
+/** `bytesMax` bounds what is held: of a compressed body what comes out of it. */
+async function readBytes(message: IncomingMessage, bytesMax: number, isGzip: boolean): Promise<Buffer> {
   if (contentLength(message) > bytesMax) throw tooLarge(bytesMax)
+  const body = message.iterator({ destroyOnReturn: false })
+  return gather(isGzip ? inflate(body) : body, bytesMax)
+}
+
+async function gather(chunks: AsyncIterable<Buffer>, bytesMax: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
-  for await (const piece of message.iterator({ destroyOnReturn: false })) {
-    const buffer: Buffer = piece
-    bytes += buffer.length
+  for await (const piece of chunks) {
+    bytes += piece.length
     if (bytes > bytesMax) throw tooLarge(bytesMax)
-    pieces.push(buffer)
+    pieces.push(piece)
   }
   return Buffer.concat(pieces)
+}
+
+/** Takes on no more than is asked for, so that a small body that unpacks into a huge one is left as soon as it is too long. */
+async function* inflate(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const gunzip = createGunzip()
+  // Ends by itself with the body, or with the first chunk that nobody wants any more.
+  void feed(chunks, gunzip)
+  try {
+    for await (const piece of gunzip) yield piece
+  } catch (cause) {
+    throw new HeadwaterError('bad-request', 'Cannot read the body: it is not whole gzip', { cause })
+  } finally {
+    gunzip.destroy()
+  }
+}
+
+/** Never rejects: what fails here fails the reader of `gunzip`. */
+async function feed(chunks: AsyncIterable<Buffer>, gunzip: ReturnType<typeof createGunzip>): Promise<void> {
+  try {
+    for await (const chunk of chunks) {
+      if (gunzip.destroyed) return
+      await new Promise<void>((resolve) => {
+        gunzip.once('close', resolve)
+        gunzip.write(chunk, () => {
+          gunzip.off('close', resolve)
+          resolve()
+        })
+      })
+    }
+    gunzip.end()
+  } catch (error) {
+    gunzip.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+function emptyBody(): HeadwaterError {
+  return new HeadwaterError('bad-request', 'Cannot read the body: expected JSON, got nothing')
+}
+
+function unsupported(problem: string): HeadwaterError {
+  return new HeadwaterError('unsupported-media-type', `Cannot read the body: ${problem}`)
 }
 
 function tooLarge(bytesMax: number): HeadwaterError {
   return new HeadwaterError('request-too-large', `Cannot read the body: it is longer than ${bytesMax} bytes`)
 }
 
-function parseFields(body: Buffer): RequestObject {
+function parseFields(body: string): RequestObject {
   let value: unknown
   try {
-    value = parseRequestJson(body.toString())
+    value = parseRequestJson(body)
   } catch (cause) {
     throw new HeadwaterError('bad-request', 'Cannot read the body: it is not JSON', { cause })
   }

@@ -5,7 +5,7 @@ import type { HttpParts } from './http-parts.ts'
 import { answerProbe, type Probe } from './probes.ts'
 import { createSyncStreamRoute } from './sync-stream.ts'
 import type { SyncStreams } from './sync-streams.ts'
-import { createWriteCheckpointRoute } from './write-checkpoint.ts'
+import { createWriteCheckpointRoutes } from './write-checkpoint.ts'
 
 type Handler = (request: HttpRequest) => Promise<Answer>
 
@@ -20,9 +20,14 @@ export function createRoutes(parts: HttpParts, streams: SyncStreams): Routes {
   const probe = (name: Probe): Handler => {
     return async () => answerProbe(name, parts.readHealth(), parts.nowMs())
   }
-  const posts: ReadonlyMap<string, Handler> = new Map([['/sync/stream', createSyncStreamRoute(parts, streams)]])
+  const writeCheckpoints = createWriteCheckpointRoutes(parts)
+  const posts: ReadonlyMap<string, Handler> = new Map([
+    ['/sync/stream', createSyncStreamRoute(parts, streams)],
+    ['/sync/checkpoint-request', writeCheckpoints.requested],
+  ])
   const gets: ReadonlyMap<string, Handler> = new Map([
-    ['/write-checkpoint2.json', createWriteCheckpointRoute(parts)],
+    ['/write-checkpoint2.json', writeCheckpoints.managed],
+    ['/write-checkpoint.json', writeCheckpoints.awaited],
     ['/probes/startup', probe('startup')],
     ['/probes/readiness', probe('readiness')],
     ['/probes/liveness', probe('liveness')],

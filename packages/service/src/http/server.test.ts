@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { HeadwaterError } from '@headwater/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refuse } from '../auth/claims.ts'
 import { endless, open, openSlowly, start, withToken, JSON_TYPE, AUTHORIZED, NOW_MS } from './http-server.test-parts.ts'
 
 describe('every response', () => {
-  test('may be read by scripts of any origin, errors and streams included', async () => {
+  test('[protocol 12] may be read by scripts of any origin, errors and streams included', async () => {
     const { url } = await start()
     for (const [path, init] of [
       ['/nowhere', {}],
@@ -22,7 +21,7 @@ describe('every response', () => {
     }
   })
 
-  test('to a preflight is empty and allows what clients send, on every path', async () => {
+  test('[protocol 11] to a preflight is empty and allows what clients send, on every path', async () => {
     const { url } = await start()
     const headers = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
     for (const path of ['/sync/stream', '/write-checkpoint2.json', '/nowhere']) {
@@ -38,7 +37,7 @@ describe('every response', () => {
     expect((await fetch(`${url}/sync/stream`, { method: 'OPTIONS' })).status).toBe(400)
   })
 
-  test('to an unknown path or method is 404 in the envelope of errors', async () => {
+  test('[protocol 4, 10] to an unknown path or method is 404 in the envelope of errors', async () => {
     const { url } = await start()
     const response = await fetch(`${url}/sync/streams?x=1`)
     expect([response.status, response.headers.get('content-type')]).toEqual([404, JSON_TYPE])
@@ -59,7 +58,7 @@ describe('every response', () => {
 
 describe('a token', () => {
   test.each([[undefined], ['good'], ['bearer good'], ['Basic good'], ['Bearer a b']])(
-    'that is missing or of another form (%j) is answered 401 S2106',
+    '[protocol 2, 3] that is missing or of another form (%j) is answered 401 S2106',
     async (authorization) => {
       const { url } = await start()
       const headers: HeadersInit = authorization === undefined ? {} : { authorization }
@@ -81,12 +80,12 @@ describe('a token', () => {
     },
   )
 
-  test.each([['Token good'], ['Bearer good']])('is accepted as "%s"', async (authorization) => {
+  test.each([['Token good'], ['Bearer good']])('[protocol 2] is accepted as "%s"', async (authorization) => {
     const { url } = await start()
     expect((await fetch(`${url}/write-checkpoint2.json`, { headers: { authorization } })).status).toBe(200)
   })
 
-  test('that is refused is 401, with what a stranger may know; the log gets the rest', async () => {
+  test('[protocol 3] that is refused is 401, with what a stranger may know; the log gets the rest', async () => {
     const { url, events } = await start({
       verify: async () => refuse('auth-audience', 'The "aud" claim is not accepted', { audienceAccepted: ['mine'] }),
     })
@@ -97,7 +96,7 @@ describe('a token', () => {
     expect(events).toContainEqual(['info', 'token-refused', expect.objectContaining({ audienceAccepted: ['mine'] })])
   })
 
-  test('that has expired is told so', async () => {
+  test('[protocol 3] that has expired is told so', async () => {
     const { url } = await start({ verify: async () => refuse('auth-expired', 'The token expired 70 s ago') })
     const response = await fetch(`${url}/sync/stream`, { method: 'POST', headers: AUTHORIZED })
     expect(await response.json()).toEqual({
@@ -131,33 +130,6 @@ describe('a token', () => {
   })
 })
 
-describe('a write checkpoint', () => {
-  test('is a decimal string, for the user alone or for the user and the client', async () => {
-    const keys: string[] = []
-    const { url } = await start({
-      requestWriteCheckpoint: async (key) => {
-        keys.push(key)
-        return 1_800_000_000_000_001n
-      },
-    })
-    const headers = { ...AUTHORIZED, 'content-type': 'application/json' }
-    const response = await fetch(`${url}/write-checkpoint2.json?client_id=c-01`, { headers })
-    expect([response.status, response.headers.get('content-type')]).toEqual([200, JSON_TYPE])
-    expect(await response.text()).toBe('{"data":{"write_checkpoint":"1800000000000001"}}')
-    await fetch(`${url}/write-checkpoint2.json`, { headers })
-    expect(keys).toEqual(['u1/c-01', 'u1'])
-  })
-
-  test('without an active sync config is 500 S2302, which clients retry', async () => {
-    const { url } = await start({
-      requestWriteCheckpoint: () =>
-        Promise.reject(new HeadwaterError('no-sync-config', 'Cannot record: no source yet')),
-    })
-    const response = await fetch(`${url}/write-checkpoint2.json`, { headers: AUTHORIZED })
-    expect([response.status, await response.json()]).toMatchObject([500, { error: { code: 'PSYNC_S2302' } }])
-  })
-})
-
 describe('probes', () => {
   test.each([
     [
@@ -172,7 +144,7 @@ describe('probes', () => {
       { started: false, ready: false, touchedAtMs: NOW_MS - 10_000 },
       { startup: 400, readiness: 400, liveness: 400 },
     ],
-  ])('answer %j with %j and need no token', async (health, statuses) => {
+  ])('[protocol 14] answer %j with %j and need no token', async (health, statuses) => {
     const { url } = await start({ readHealth: () => health })
     for (const [probe, status] of Object.entries(statuses)) {
       const response = await fetch(`${url}/probes/${probe}`)

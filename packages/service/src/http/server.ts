@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { ERROR_TABLE, HeadwaterError } from '@headwater/protocol'
+import { HeadwaterError } from '@headwater/protocol'
 import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { answerCode, answerError } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
-import { readFields } from './read-body.ts'
+import { logFailure } from './log-failure.ts'
+import { readDocument, readFields } from './read-body.ts'
 import { createRoutes, type Routes } from './routes.ts'
 import { createSyncStreams } from './sync-streams.ts'
 import { writeStream } from './write-stream.ts'
@@ -80,7 +81,7 @@ async function answer(parts: HttpParts, routes: Routes, request: HttpRequest, re
     if (result.kind === 'whole') writeWhole(result, response)
     else await answerStream(parts, result, request, response)
   } catch (error) {
-    if (!response.destroyed) logFailure(parts, request, error)
+    if (!response.destroyed) logFailure(parts.log, error, describe(request))
     writeWhole(answerError(error), response)
   }
   const labels = { route: routes.labelOf(request.path), status: String(response.statusCode) }
@@ -101,16 +102,12 @@ async function answerStream(
     else if (error !== undefined) throw error
     else writeWhole({ kind: 'whole', status: 200, headers: stream.headers, body: '' }, response)
   } else if (error !== undefined && !request.signal.aborted) {
-    logFailure(parts, request, error)
+    logFailure(parts.log, error, describe(request))
   }
 }
 
-/** What the client did wrong is no failure of the service; what has a code is known and may pass; the rest is a defect. */
-function logFailure({ log }: HttpParts, { method, path }: HttpRequest, error: unknown): void {
-  const fields = { method, path, error }
-  if (!(error instanceof HeadwaterError)) log.error('request-failed', fields)
-  else if (ERROR_TABLE[error.code].status >= 500) log.warn('request-failed', fields)
-  else log.debug('request-refused', fields)
+function describe({ method, path }: HttpRequest): Record<string, unknown> {
+  return { method, path }
 }
 
 function writeWhole({ status, headers, body }: WholeAnswer, response: ServerResponse): void {
@@ -122,12 +119,13 @@ function writeWhole({ status, headers, body }: WholeAnswer, response: ServerResp
 function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
   const url = message.url ?? '/'
   const queryAt = url.indexOf('?')
+  const query = new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1))
   return {
     method: message.method ?? 'GET',
     path: queryAt === -1 ? url : url.slice(0, queryAt),
-    query: new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)),
     headers: message.headers,
-    readFields: (bytesMax) => readFields(message, bytesMax),
+    readParameters: async (bytesMax) => ({ ...Object.fromEntries(query), ...(await readFields(message, bytesMax)) }),
+    readDocument: (bytesMax, field) => readDocument(message, bytesMax, field),
     signal,
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { HeadwaterError } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import {
@@ -26,14 +26,15 @@ describe('the request of a stream', () => {
     ['unknown fields', json({ future: 1, buckets: [] })],
     ['a body that is an array', json([1])],
     ['a body that is text', { body: 'hello', headers: { 'content-type': 'text/plain' } }],
+    ['a gzip of an object', gzipped(gzipSync('{"raw_data":true}'))],
     ['a type with a charset', { body: '{}', headers: { 'content-type': 'application/json; charset=utf-8' } }],
-  ])('may have %s', async (_what, init) => {
+  ])('[protocol 6, 7, 9] may have %s', async (_what, init) => {
     const { url } = await start()
     const response = await fetch(`${url}/sync/stream`, withToken(init))
     expect([response.status, await response.text()]).toEqual([200, '{"token_expires_in":60}\n'])
   })
 
-  test('reaches the stream decoded, with its user', async () => {
+  test('[protocol 8] reaches the stream decoded, with its user', async () => {
     const { url, opened } = await start()
     const body = { client_id: 'c-01', raw_data: true, buckets: [{ name: 'a', after: '9223372036854775807' }] }
     await (await fetch(`${url}/sync/stream`, withToken(json(body)))).text()
@@ -62,10 +63,13 @@ describe('the request of a stream', () => {
     ['a JSON type and no body', { headers: { 'content-type': 'application/json' } }, 400],
     ['another type', { body: '<a/>', headers: { 'content-type': 'application/xml' } }, 415],
     [
-      'a compressed body',
-      { body: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } },
+      'a body in an unknown coding',
+      { body: 'x', headers: { 'content-type': 'application/json', 'content-encoding': 'br' } },
       415,
     ],
+    ['what is no gzip', gzipped(Buffer.from('{}')), 400],
+    ['half of a gzip', gzipped(gzipSync('{"raw_data":true}').subarray(0, 20)), 400],
+    ['a small gzip of far too much', gzipped(gzipSync(Buffer.alloc(50_000_000, ' '))), 413],
     ['far too long a body', json({ a: 'x'.repeat(9_000_000) }), 413],
   ])('with %s is refused, even without a token', async (_what, init, status) => {
     const { url } = await start()
@@ -106,23 +110,26 @@ describe('the format of a stream', () => {
     ['application/x-ndjson', false, 'application/x-ndjson', 'ndjson-nested'],
     [`${BSON};q=0.9,application/x-ndjson;q=0.8`, true, BSON, 'bson'],
     [`${BSON};q=0.9,application/x-ndjson;q=0.8`, false, BSON, 'bson'],
-  ])('for "Accept: %s" and raw_data %s is %s, exactly, with operations as %s', async (accept, raw, type, format) => {
-    const { url, opened } = await start()
-    const headers = await rawHeaders(
-      url,
-      { ...(accept === undefined ? {} : { accept }), ...AUTHORIZED },
-      { raw_data: raw },
-    )
-    expect(headers).toMatchObject({
-      status: 200,
-      'content-type': type,
-      'x-accel-buffering': 'no',
-      'transfer-encoding': 'chunked',
-    })
-    expect(opened[0]?.format).toBe(format)
-  })
+  ])(
+    '[protocol 16, 17, 18, 30] for "Accept: %s" and raw_data %s is %s, exactly, with operations as %s',
+    async (accept, raw, type, format) => {
+      const { url, opened } = await start()
+      const headers = await rawHeaders(
+        url,
+        { ...(accept === undefined ? {} : { accept }), ...AUTHORIZED },
+        { raw_data: raw },
+      )
+      expect(headers).toMatchObject({
+        status: 200,
+        'content-type': type,
+        'x-accel-buffering': 'no',
+        'transfer-encoding': 'chunked',
+      })
+      expect(opened[0]?.format).toBe(format)
+    },
+  )
 
-  test('is not compressed for who does not ask for it', async () => {
+  test('[protocol 19] is not compressed for who does not ask for it', async () => {
     const { url } = await start()
     expect(await rawHeaders(url, AUTHORIZED, {})).not.toHaveProperty('content-encoding')
   })
@@ -138,22 +145,25 @@ describe('the format of a stream', () => {
     expect(decompress(body).toString()).toBe('{"a":1}\n{"b":2}\n')
   })
 
-  test.each(['gzip', 'zstd', 'identity'])('leaves the service line by line, unhindered by %s', async (encoding) => {
-    const more = Promise.withResolvers<void>()
-    const { url } = await start({
-      openStream: async function* () {
-        yield Buffer.from('{"first":1}\n')
-        await more.promise
-        yield Buffer.from('{"second":2}\n')
-      },
-    })
-    const response = await fetch(`${url}/sync/stream`, withToken({ headers: { 'accept-encoding': encoding } }))
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-    expect((await reader?.read())?.value).toBe('{"first":1}\n')
-    more.resolve()
-    expect((await reader?.read())?.value).toBe('{"second":2}\n')
-    expect((await reader?.read())?.done).toBe(true)
-  })
+  test.each(['gzip', 'zstd', 'identity'])(
+    '[protocol 20] leaves the service line by line, unhindered by %s',
+    async (encoding) => {
+      const more = Promise.withResolvers<void>()
+      const { url } = await start({
+        openStream: async function* () {
+          yield Buffer.from('{"first":1}\n')
+          await more.promise
+          yield Buffer.from('{"second":2}\n')
+        },
+      })
+      const response = await fetch(`${url}/sync/stream`, withToken({ headers: { 'accept-encoding': encoding } }))
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+      expect((await reader?.read())?.value).toBe('{"first":1}\n')
+      more.resolve()
+      expect((await reader?.read())?.value).toBe('{"second":2}\n')
+      expect((await reader?.read())?.done).toBe(true)
+    },
+  )
 })
 
 describe('a failure of a stream', () => {
@@ -161,11 +171,13 @@ describe('a failure of a stream', () => {
     ['no-sync-config', 500, { code: 'PSYNC_S2302', description: 'No sync config available', name: 'ServiceError' }],
     ['too-many-buckets', 500, { code: 'PSYNC_S2305', description: 'Too many buckets: 1204 (limit of 1000)' }],
     ['storage-failed', 500, { code: 'PSYNC_S2404', description: 'Something went wrong' }],
-  ] as const)('before the first line is an HTTP error: %s', async (code, status, envelope) => {
+  ] as const)('[protocol 4, 28] before the first line is an HTTP error: %s', async (code, status, envelope) => {
     const message = code === 'too-many-buckets' ? 'Too many buckets: 1204 (limit of 1000)' : 'a path: /var/lib'
     const { url } = await start({ openStream: () => failing([], new HeadwaterError(code, message)) })
     const response = await fetch(`${url}/sync/stream`, withToken({ headers: { 'accept-encoding': 'gzip' } }))
     expect([response.status, response.headers.get('content-type')]).toEqual([status, JSON_TYPE])
+    // The body is as it is told to be, whatever the stream would have been.
+    expect(response.headers.get('content-encoding')).toBeNull()
     expect(await response.json()).toMatchObject({ error: { status, ...envelope } })
   })
 
@@ -184,7 +196,7 @@ describe('a failure of a stream', () => {
   })
 
   test.each(['identity', 'gzip'])(
-    'after the first line cuts the transfer off, so that it is no normal end (%s)',
+    '[protocol 29] after the first line cuts the transfer off, so that it is no normal end (%s)',
     async (encoding) => {
       const { url, events } = await start({ openStream: () => failing(['{"a":1}\n'], new Error('disk gone')) })
       const response = await fetch(`${url}/sync/stream`, withToken({ headers: { 'accept-encoding': encoding } }))
@@ -196,12 +208,14 @@ describe('a failure of a stream', () => {
 })
 
 describe('an open stream', () => {
-  test('holds a place; beyond the limit others get 429 with no body, at once', async () => {
+  test('[protocol 13] holds a place; beyond the limit others get 429 at once, with a time to come back', async () => {
     const { url } = await start({ openStream: endless, limits: { connectionsMax: 2 } })
     const first = await fetch(`${url}/sync/stream`, withToken({}))
     const second = await fetch(`${url}/sync/stream`, withToken({}))
     const third = await fetch(`${url}/sync/stream`, withToken({}))
-    expect([first.status, second.status, third.status, await third.text()]).toEqual([200, 200, 429, ''])
+    expect([first.status, second.status, third.status]).toEqual([200, 200, 429])
+    expect(third.headers.get('retry-after')).toBe('5')
+    expect(await third.json()).toMatchObject({ error: { code: 'PSYNC_S2304', status: 429, name: 'ServiceError' } })
     await first.body?.cancel()
     await expect.poll(async () => (await fetch(`${url}/sync/stream`, withToken({}))).status).toBe(200)
   })
@@ -264,3 +278,7 @@ describe('an open stream', () => {
       .toContain('headwater_http_requests_total{route="/sync/stream",status="200"} 1')
   })
 })
+
+function gzipped(body: Buffer<ArrayBuffer>): RequestInit {
+  return { body, headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } }
+}

@@ -1,7 +1,7 @@
 import { decodeSyncRequest } from '@headwater/protocol'
-import { answerEmpty, type Answer, type HttpRequest } from './answer.ts'
+import type { Answer, HttpRequest } from './answer.ts'
 import { authorize } from './authorize.ts'
-import { RETRY_AFTER_SECONDS } from './error-response.ts'
+import { answerCode } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { negotiateEncoding, negotiateFormat, STREAM_CONTENT_TYPES } from './negotiate.ts'
 import { answerRefusal } from './refusal.ts'
@@ -18,8 +18,7 @@ export function createSyncStreamRoute(
 ): (request: HttpRequest) => Promise<Answer> {
   return async (request) => {
     if (!connections.hasFree) return answerTooMany()
-    const fields = await request.readFields(REQUEST_BYTES_MAX)
-    const syncRequest = decodeSyncRequest({ ...Object.fromEntries(request.query), ...fields })
+    const syncRequest = decodeSyncRequest(await request.readParameters(REQUEST_BYTES_MAX))
     const authorized = await authorize(parts.verify, request.headers)
     if (authorized.kind === 'refused') return answerRefusal(parts, authorized)
     const releaseConnection = connections.take()
@@ -48,5 +47,5 @@ export function createSyncStreamRoute(
 }
 
 function answerTooMany(): Answer {
-  return answerEmpty(429, { 'Retry-After': String(RETRY_AFTER_SECONDS) })
+  return answerCode('too-many-connections', 'As many sync streams are open as the service allows')
 }

@@ -1,7 +1,8 @@
-import { writeCheckpointKey } from '@headwater/protocol'
-import { type Answer, answerData, answerEmpty, type HttpRequest } from './answer.ts'
+import { decodeCheckpointRequest, HeadwaterError, type RequestObject, writeCheckpointKey } from '@headwater/protocol'
+import type { VerifiedUser } from '../auth/claims.ts'
+import { type Answer, answerData, type HttpRequest } from './answer.ts'
 import { authorize } from './authorize.ts'
-import { RETRY_AFTER_SECONDS } from './error-response.ts'
+import { answerCode } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { answerRefusal } from './refusal.ts'
 import { Slots } from './slots.ts'
@@ -9,24 +10,69 @@ import { Slots } from './slots.ts'
 /** Requests that may wait for the source at once; they are answered in batches, so this is a second's worth. */
 const WAITING_MAX = 2_000
 
-/**
- * `GET /write-checkpoint2.json`: a number that the client's stream announces once everything that was written to the
- * source before this call has come through it.
- */
-export function createWriteCheckpointRoute(parts: HttpParts): (request: HttpRequest) => Promise<Answer> {
+/** A client's name and number, and some room for fields that are ignored. */
+const BODY_BYTES_MAX = 1024 * 1024
+
+const CLIENT_ID_CHARS_MAX = 1_000
+
+type Handler = (request: HttpRequest) => Promise<Answer>
+
+export type WriteCheckpointRoutes = {
+  /**
+   * `GET /write-checkpoint2.json`: a number that the client's stream announces once everything that was written to the
+   * source before this call has come through it.
+   */
+  readonly managed: Handler
+  /** `POST /sync/checkpoint-request`: the same with a number of the client's own choice. */
+  readonly requested: Handler
+  /**
+   * `GET /write-checkpoint.json`, the way of the oldest clients: the answer waits until everything that was written to
+   * the source before is stored, and names the checkpoint that has it.
+   */
+  readonly awaited: Handler
+}
+
+/** The three ways to learn when one's own writes have come back. They share their places. */
+export function createWriteCheckpointRoutes(parts: HttpParts): WriteCheckpointRoutes {
   const waiting = new Slots(WAITING_MAX)
-  return async (request) => {
-    const release = waiting.take()
-    if (release === undefined) return answerEmpty(429, { 'Retry-After': String(RETRY_AFTER_SECONDS) })
-    try {
-      const authorized = await authorize(parts.verify, request.headers)
-      if (authorized.kind === 'refused') return answerRefusal(parts, authorized)
-      const clientId = request.query.get('client_id') ?? undefined
-      const number = await parts.requestWriteCheckpoint(writeCheckpointKey(authorized.user.userId, clientId))
-      parts.metrics.add('headwater_write_checkpoints_total', 1)
-      return answerData({ write_checkpoint: `${number}` })
-    } finally {
-      release()
+
+  /** A malformed request is told before a missing token. */
+  const route =
+    <Asked>(
+      read: (fields: RequestObject) => Asked,
+      result: (asked: Asked, user: VerifiedUser, signal: AbortSignal) => Promise<object>,
+    ): Handler =>
+    async (request) => {
+      const release = waiting.take()
+      if (release === undefined) return answerCode('too-many-requests', 'Too many clients wait for write checkpoints')
+      try {
+        const asked = read(await request.readParameters(BODY_BYTES_MAX))
+        const authorized = await authorize(parts.verify, request.headers)
+        if (authorized.kind === 'refused') return answerRefusal(parts, authorized)
+        const answer = answerData(await result(asked, authorized.user, request.signal))
+        parts.metrics.add('headwater_write_checkpoints_total', 1)
+        return answer
+      } finally {
+        release()
+      }
     }
+
+  return {
+    managed: route(readClientId, async (clientId, { userId }) => ({
+      write_checkpoint: `${await parts.requestWriteCheckpoint(writeCheckpointKey(userId, clientId))}`,
+    })),
+    requested: route(decodeCheckpointRequest, async ({ clientId, number }, { userId }) => ({
+      checkpoint_request_id: `${await parts.requestCheckpointNumber(writeCheckpointKey(userId, clientId), number)}`,
+    })),
+    awaited: route(readClientId, async (clientId, { userId }, signal) => ({
+      checkpoint: `${await parts.awaitCheckpoint(writeCheckpointKey(userId, clientId), signal)}`,
+    })),
   }
+}
+
+/** Null counts as absent, as everywhere. */
+function readClientId({ client_id: clientId }: RequestObject): string | undefined {
+  if (clientId === undefined || clientId === null) return undefined
+  if (typeof clientId === 'string' && clientId.length <= CLIENT_ID_CHARS_MAX) return clientId
+  throw new HeadwaterError('bad-request', `client_id: expected text of at most ${CLIENT_ID_CHARS_MAX} characters`)
 }

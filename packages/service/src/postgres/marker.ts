@@ -1,4 +1,5 @@
 import type { Session } from './connection.ts'
+import { type Lsn, parseLsn } from './lsn.ts'
 
 /** Prefix of our logical messages in the log. */
 export const MARKER_PREFIX = 'headwater'
@@ -20,12 +21,13 @@ export type Marker =
       readonly entries: readonly (readonly [string, string])[]
     }
 
-/** Emits a marker in a transaction of its own, which flushes it. */
-export async function emitMarker(session: Session, marker: Marker): Promise<void> {
-  await session.query('SELECT pg_logical_emit_message(true, $1::text, $2::text)', [
+/** Emits a marker in a transaction of its own, which flushes it. Returns where it stands in the log. */
+export async function emitMarker(session: Session, marker: Marker): Promise<Lsn> {
+  const [row] = await session.query('SELECT pg_logical_emit_message(true, $1::text, $2::text)::text AS lsn', [
     MARKER_PREFIX,
     JSON.stringify(marker),
   ])
+  return parseLsn(row?.['lsn'] ?? '')
 }
 
 /** Undefined for a message of somebody else, or one that a later version of ours may have written. */

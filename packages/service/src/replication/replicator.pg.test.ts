@@ -165,7 +165,7 @@ test('a transaction of 200,000 rows is stored in slices and shown whole', { time
   expect(await service.countOperations()).toBe(200_000)
 })
 
-test('a write checkpoint is shown with everything that was committed before it was asked for', async () => {
+test('[protocol 74, 75, 76] a write checkpoint is shown with everything that was committed before it was asked for', async () => {
   await using db = await databaseWith(TODOS)
   await using service = await startReplication(db, { config: ALL_TODOS })
   await service.settle()
@@ -187,6 +187,32 @@ test('write checkpoints that are asked for at once get different, growing number
   await service.settle()
   expect(await service.storage.readWriteCheckpoint('user/0')).toBe(numbers[0])
   expect(await service.storage.readWriteCheckpoint('user/2499')).toBe(numbers[2_499])
+})
+
+test('[protocol 75, 77] the number of a client is shown when its writes are, and a smaller one changes nothing', async () => {
+  await using db = await databaseWith(TODOS)
+  await using service = await startReplication(db, { config: ALL_TODOS })
+  await service.settle()
+  const request = (number: bigint) => service.replicator().requestCheckpointNumber('ann/c-01', number)
+  const shown = () => service.storage.readWriteCheckpoint('ann/c-01')
+  for (let round = 1; round <= 5; round += 1) {
+    await db.sql(`INSERT INTO todos VALUES ('n${round}', 'a', 'x', false)`)
+    expect(await request(BigInt(round))).toBe(BigInt(round))
+    await expect.poll(shown).toBe(BigInt(round))
+    expect((await service.rows()).has(`todos/n${round}`)).toBe(true)
+  }
+  expect(await request(3n)).toBe(5n)
+  await service.settle()
+  expect(await shown()).toBe(5n)
+
+  await service.restart()
+  await expect.poll(() => service.replicator().readStatus().phase.kind).toBe('running')
+  expect(await request(2n)).toBe(5n)
+  expect(await request(6n)).toBe(6n)
+  await expect.poll(shown).toBe(6n)
+  const ours = await service.replicator().requestWriteCheckpoint('ann/c-01')
+  expect(ours).toBeGreaterThan(6n)
+  expect(await request(7n)).toBe(ours)
 })
 
 async function readRows(db: TestDatabase, table: string): Promise<ReadonlyMap<string, unknown>> {

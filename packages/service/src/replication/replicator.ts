@@ -40,29 +40,48 @@ export type Replicator = {
   /** Resolves when `signal` aborted and everything is closed. Rejects when the source was never usable and an operator must act. */
   readonly ended: Promise<void>
   readonly readStatus: () => ReplicationStatus
+  /** A number of ours; see `WriteCheckpoints.request`. */
   readonly requestWriteCheckpoint: (key: string) => Promise<bigint>
+  /** A number that the client has chosen; see `WriteCheckpoints.requestNumber`. */
+  readonly requestCheckpointNumber: (key: string, number: bigint) => Promise<bigint>
 }
 
 /** How often the catalog is looked at for tables that came or went. */
 const POLL_MS = 15_000
 /** A session that lived this long was a good one: the next failure is a first one. */
 const GOOD_SESSION_MS = 30_000
+/** How long a client's own number waits for what was in the log when the service started. */
+const CATCH_UP_MS = 20_000
 
 /** Keeps bucket storage up with the source until `signal` aborts; connects again by itself whenever it must. */
 export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Replicator {
-  const { clock, log, random, source } = parts
+  const { clock, log, random, source, storage } = parts
   const counts = zeroCounts()
   let phase: ReplicatorPhase = { kind: 'connecting' }
   let running: RunningSession | undefined
-  const writeCheckpoints = createWriteCheckpoints(
-    source.slot,
-    async (marker) => {
-      if (running === undefined)
-        throw new HeadwaterError('source-unreachable', 'Cannot give a write checkpoint: the source is not connected.')
-      await emitMarker(running.control, marker)
+  const connected = (): RunningSession => {
+    if (running !== undefined) return running
+    throw new HeadwaterError('source-unreachable', 'Cannot give a write checkpoint: the source is not connected.')
+  }
+  let hasCaughtUp = false
+  const writeCheckpoints = createWriteCheckpoints({
+    slot: source.slot,
+    emit: async (marker) => {
+      await emitMarker(connected().control, marker)
     },
-    clock.nowMs,
-  )
+    readStored: storage.readStoredWriteCheckpoint,
+    caughtUp: async () => {
+      if (hasCaughtUp) return
+      hasCaughtUp = await settlesWithin(connected().caughtUp, CATCH_UP_MS, clock, signal)
+      if (!hasCaughtUp) {
+        throw new HeadwaterError(
+          'source-unreachable',
+          `Cannot take the number of a client: replication has not caught up within ${CATCH_UP_MS / 1000} s.`,
+        )
+      }
+    },
+    nowMs: clock.nowMs,
+  })
 
   const run = async (): Promise<void> => {
     const session: SessionParts = {
@@ -137,5 +156,22 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     ended: runToEnd(),
     readStatus: () => readStatus(phase, counts, running),
     requestWriteCheckpoint: (key) => writeCheckpoints.request(key),
+    requestCheckpointNumber: (key, number) => writeCheckpoints.requestNumber(key, number),
+  }
+}
+
+/** True when `promise`, which never rejects, resolves in time and before `signal` aborts. */
+async function settlesWithin(
+  promise: Promise<void>,
+  timeoutMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const over = new AbortController()
+  try {
+    const timeout = clock.wait(timeoutMs, AbortSignal.any([signal, over.signal]))
+    return await Promise.race([promise.then(() => true), timeout.then(() => false)])
+  } finally {
+    over.abort()
   }
 }

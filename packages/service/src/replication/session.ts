@@ -17,6 +17,7 @@ import { BATCH_LIMITS } from './batches.ts'
 import { type CopyBoard, createCopyBoard } from './copy-board.ts'
 import { decodeCopy } from './copy-state.ts'
 import type { ReplicationCounts } from './counts.ts'
+import { createMilestone } from './milestone.ts'
 import { prepareSource, type Start, whereToStart } from './prepare.ts'
 import { readSteps } from './read-steps.ts'
 import { runCopier } from './snapshot.ts'
@@ -50,6 +51,8 @@ export type RunningSession = {
   readonly generation: number
   /** That storage knows of, of any client. */
   readonly highestWriteCheckpoint: bigint
+  /** Resolves when storage has everything that was in the log before this session; never when the session ends before. */
+  readonly caughtUp: Promise<void>
 }
 
 /**
@@ -80,8 +83,12 @@ export async function runSession(
   for (const { oid } of start.published) await copyAgain(changes, oid)
 
   await using wal = await openStream(parts, replication, start, control, applicationName)
+  const hello = createMilestone()
   const storing = createStoring(storage, (delta, tookMs) => {
-    if (delta.resume !== undefined) wal.acknowledge(delta.resume)
+    if (delta.resume !== undefined) {
+      wal.acknowledge(delta.resume)
+      hello.pass(delta.resume)
+    }
     const { serverEnd, acknowledged } = wal.readPositions()
     parts.metrics.observe('headwater_replication_batch_seconds', tookMs / 1000)
     parts.metrics.set('headwater_replication_lag_bytes', Math.max(0, Number(serverEnd - acknowledged)))
@@ -93,7 +100,7 @@ export async function runSession(
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
   const { generation, highestWriteCheckpoint } = start
-  onRunning({ control, wal, board, generation, highestWriteCheckpoint })
+  onRunning({ control, wal, board, generation, highestWriteCheckpoint, caughtUp: hello.passed })
 
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])
@@ -106,7 +113,7 @@ export async function runSession(
   // One may fail before they are waited for together.
   for (const one of work) one.catch(() => undefined)
   try {
-    await emitMarker(control, { kind: 'hello', slot: parts.slot })
+    hello.set(await emitMarker(control, { kind: 'hello', slot: parts.slot }))
     await Promise.race([...work, storing.failed, control.lost, copying.lost])
   } finally {
     stop.abort()

@@ -116,6 +116,6 @@ async function removeTable(parts: TableChangesParts, relationOid: number): Promi
   await emitRemoval(parts, relationOid)
 }
 
-function emitRemoval({ control, slot }: TableChangesParts, relationOid: number): Promise<void> {
-  return emitMarker(control, { kind: 'remove-table', slot, relationOid })
+async function emitRemoval({ control, slot }: TableChangesParts, relationOid: number): Promise<void> {
+  await emitMarker(control, { kind: 'remove-table', slot, relationOid })
 }

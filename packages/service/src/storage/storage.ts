@@ -17,6 +17,8 @@ export interface ReplicationStorage {
    * Throws `storage-full` or `storage-failed`; then nothing of the delta is stored.
    */
   readonly append: (delta: Delta) => Promise<Commit>
+  /** Highest write checkpoint of the key, or of every client, shown or not; 0 without any. */
+  readonly readStoredWriteCheckpoint: (key: string) => Promise<bigint>
   /** Forgets slices of an unfinished transaction. */
   readonly rollback: () => Promise<void>
   /** Moves the resume point past transactions that touched nothing; may be written later, together with something else. */

@@ -48,7 +48,7 @@ export class Preparation {
     const { storage, state } = this.#parts
     if (change.touchesAll || this.#served === undefined) return this.prepareAll()
     const checkpoint = later(change.checkpoint, state.checkpoint)
-    const writeCheckpoint = change.writeCheckpoint ?? state.writeCheckpoint
+    const writeCheckpoint = highest(change.writeCheckpoint, state.writeCheckpoint)
     if (change.mustResolve) return this.#prepareResolved(this.#served.plan, checkpoint, writeCheckpoint)
     const sums = await readTotals(storage, [...change.buckets], checkpoint)
     return this.#announce({ checkpoint, writeCheckpoint, change: { kind: 'touched', sums } })
@@ -77,6 +77,11 @@ export class Preparation {
 
 function interestOf({ buckets, lookupKeys }: Resolution): Parameters<Subscription['follow']>[0] {
   return { buckets: buckets.map(({ bucket }) => bucket), lookupKeys }
+}
+
+/** A number that was announced stays so. */
+function highest(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a
 }
 
 function later(a: OpId, b: OpId): OpId {

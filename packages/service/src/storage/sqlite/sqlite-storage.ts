@@ -81,6 +81,7 @@ function openLocked(directory: string, lock: Disposable, log: StorageLog): Bucke
     readRowStates: async (keys) => current.writer.rowStates.read(keys),
     readRowStatesOf: (prefix) => current.writer.rowStates.readAll(prefix),
     append: async (delta) => current.writer.append(delta),
+    readStoredWriteCheckpoint: async (key) => current.writeCheckpoints.findStored(key),
     rollback: async () => current.writer.rollback(),
     skipTo: async (resume: Lsn) => current.writer.skipTo(resume),
     startGeneration: async (origin) => startGeneration(origin),

@@ -49,8 +49,13 @@ export class WriteCheckpointWriter {
 /** The readers' side. */
 export class WriteCheckpointReader {
   readonly #find: StatementSync
+  readonly #findStored: StatementSync
 
   constructor(reader: DatabaseSync) {
+    this.#findStored = reader.prepare(
+      `SELECT MAX(MAX(COALESCE(shown, 0), COALESCE(pending, 0))) AS stored FROM write_checkpoint WHERE key IN (?, ?)`,
+    )
+    this.#findStored.setReadBigInts(true)
     this.#find = reader.prepare('SELECT MAX(shown) AS shown FROM write_checkpoint WHERE key IN (?, ?)')
     this.#find.setReadBigInts(true)
   }
@@ -58,5 +63,11 @@ export class WriteCheckpointReader {
   find(key: string): bigint | undefined {
     const shown = this.#find.get(key, EVERY_CLIENT)?.['shown']
     return typeof shown === 'bigint' ? shown : undefined
+  }
+
+  /** Of the key or of every client, shown or not; 0 without any. */
+  findStored(key: string): bigint {
+    const stored = this.#findStored.get(key, EVERY_CLIENT)?.['stored']
+    return typeof stored === 'bigint' ? stored : 0n
   }
 }
