@@ -1,4 +1,33 @@
-/** What a test says about the conformance list of sync configs. */
+/** A numbered list of statements that tests show. */
+export type ConformanceList = {
+  /** Stands before the numbers in titles: `[protocol 12, 14] …`. */
+  readonly name: string
+  readonly itemsCount: number
+  /** Where its tests are, and the projects of Vitest that run them. */
+  readonly folders: readonly string[]
+  readonly projects: readonly string[]
+  /** In this folder titles leave the name out: `[12, 14] …`. */
+  readonly ownFolder: string | undefined
+}
+
+export const CONFORMANCE_LISTS: readonly ConformanceList[] = [
+  {
+    name: 'sync-config',
+    itemsCount: 144,
+    folders: ['packages/sync-config', 'packages/service'],
+    projects: ['unit', 'pg'],
+    ownFolder: 'packages/sync-config/',
+  },
+  {
+    name: 'protocol',
+    itemsCount: 102,
+    folders: ['packages/protocol', 'packages/service', 'packages/client', 'tests'],
+    projects: ['unit', 'pg', 'across'],
+    ownFolder: undefined,
+  },
+]
+
+/** What a test says about a conformance list. */
 export type NumberedTest = {
   /** Path of its file, from the root of the repository. */
   readonly file: string
@@ -14,21 +43,26 @@ export type ConformanceCount = {
   readonly missing: readonly number[]
 }
 
-/** Found in the whole name of a numbered test, whatever groups it is in. */
-export const TITLE_PATTERN = /\[(sync-config )?\d+(, \d+)*\] /
-
-/** The items that a title names: `[12, 14] …` in the package itself, `[sync-config 12, 14] …` elsewhere. */
-export function itemsOf({ file, title }: Pick<NumberedTest, 'file' | 'title'>): readonly number[] {
-  const isInside = file.startsWith('packages/sync-config/')
-  const form = isInside ? /^\[(\d+(?:, \d+)*)\] / : /^\[sync-config (\d+(?:, \d+)*)\] /
-  const list = form.exec(title)?.[1]
-  return list === undefined ? [] : list.split(', ').map(Number)
+/** Found in the whole name of a test that the list may count, whatever groups it is in. */
+export function titlePattern({ name, ownFolder }: ConformanceList): RegExp {
+  const prefix = ownFolder === undefined ? `${name} ` : `(${name} )?`
+  return new RegExp(`\\[${prefix}\\d+(, \\d+)*\\] `)
 }
 
-export function countItems(tests: readonly NumberedTest[], itemsCount: number): ConformanceCount {
-  const numbered = tests.flatMap((test) => itemsOf(test).map((item) => ({ item, test })))
+/** The items that a title names, by its file in one form or the other. */
+export function itemsOf(
+  list: ConformanceList,
+  { file, title }: Pick<NumberedTest, 'file' | 'title'>,
+): readonly number[] {
+  const isOwn = list.ownFolder !== undefined && file.startsWith(list.ownFolder)
+  const numbers = new RegExp(`^\\[${isOwn ? '' : `${list.name} `}(\\d+(?:, \\d+)*)\\] `).exec(title)?.[1]
+  return numbers === undefined ? [] : numbers.split(', ').map(Number)
+}
+
+export function countItems(tests: readonly NumberedTest[], list: ConformanceList): ConformanceCount {
+  const numbered = tests.flatMap((test) => itemsOf(list, test).map((item) => ({ item, test })))
   const byItem = Map.groupBy(numbered, ({ item }) => item)
-  const items = Array.from({ length: itemsCount }, (_, index) => index + 1)
+  const items = Array.from({ length: list.itemsCount }, (_, index) => index + 1)
   const failed = items.flatMap((item) => {
     const titles = (byItem.get(item) ?? []).filter(({ test }) => !test.hasPassed).map(({ test }) => test.title)
     return titles.length === 0 ? [] : [{ item, titles }]
@@ -41,7 +75,7 @@ export function countItems(tests: readonly NumberedTest[], itemsCount: number): 
   }
 }
 
-export function describeCount({ passed, failed, missing }: ConformanceCount, itemsCount: number): string {
+export function describeCount({ passed, failed, missing }: ConformanceCount, { itemsCount }: ConformanceList): string {
   return [
     ...failed.flatMap(({ item, titles }) => [`item ${item} failed:`, ...titles.map((title) => `    ${title}`)]),
     ...(missing.length === 0 ? [] : [`no test ran for: ${missing.join(', ')}`]),
