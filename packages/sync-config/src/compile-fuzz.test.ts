@@ -12,7 +12,7 @@ const CONFIGS = ['reference/sync-config.md', 'guides/sync-streams.md'].flatMap((
 const PIECES =
   'SELECT|FROM|WHERE|AND|OR|NOT|IN|(|)|,|.|*|=|->>|::|&&|CASE|WHEN|END|json_each(|auth.user_id()|bucket.x|NULL|1|' +
   `'x'|"y"|:|- |#|\n|  |&a |*a|{|}|[|]|!x |edition: 2|streams:|with:|bucket_definitions:|query:|data:|-|\\|;`
-const SEED = Number(process.env['HEADWATER_SEED'] ?? 71)
+const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
 
 /** Removes some characters of a text and puts a piece in their place. */
 const change = fc.record({
@@ -41,7 +41,7 @@ test('whatever is done to a config, it compiles or is refused with places inside
       expect(isRefused).toBe(result.kind === 'refused')
       expect(compileSyncConfig(changed)).toEqual(result)
     }),
-    { seed: SEED, numRuns: 1_000 },
+    { seed: SEED, numRuns: 400 },
   )
-  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(20)
-})
+  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(10)
+}, 60_000)

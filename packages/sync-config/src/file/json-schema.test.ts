@@ -154,7 +154,7 @@ describe('the JSON schema of sync configs', () => {
   })
 
   test('agrees with the parser on good files with a few random changes', () => {
-    const seed = Number(process.env['HEADWATER_SEED'] ?? 20_260)
+    const seed = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
     const value = fc.constantFrom(...VALUES)
     const change = fc.record({ at: fc.nat(), isRemoved: fc.boolean(), key: fc.constantFrom(...allKeys()), value })
     const verdicts = { good: 0, bad: 0 }
