@@ -8,7 +8,7 @@ import { eventually, openThrowAway, until } from './throw-away-database.test-par
 const schema = new Schema({ lists: new Table({ name: column.text }) })
 
 describe('the request', () => {
-  test('has exactly the documented fields and headers', async () => {
+  test('[protocol 96, 97] has exactly the documented fields and headers', async () => {
     await using opened = await openThrowAway(schema)
     void opened.connect({ params: { team: 7 }, appMetadata: { build: '91' }, includeDefaultStreams: false })
     const { request, headers } = await opened.service.stream(0)
@@ -101,14 +101,14 @@ describe('credentials', () => {
     return () => Promise.resolve({ endpoint: 'http://service.test', token: `t${++count}` })
   }
 
-  test('a 401 brings new ones for the next attempt', async () => {
+  test('[protocol 98] a 401 brings new ones for the next attempt', async () => {
     await using opened = await openThrowAway(schema)
     opened.service.refusals.push(() => new Response('expired', { status: 401 }))
     void opened.connect({}, { fetchCredentials: numbered() })
     expect((await opened.service.stream(0)).headers.get('authorization')).toBe('Token t2')
   })
 
-  test('30 seconds before the end they are renewed without a visible break; with 0 left they are dropped', async () => {
+  test('[protocol 98] 30 seconds before the end they are renewed without a visible break; with 0 left they are dropped', async () => {
     await using opened = await openThrowAway(schema)
     void opened.connect({}, { fetchCredentials: numbered() })
     const first = await opened.service.stream(0)

@@ -42,7 +42,7 @@ async function settled({ db }: ThrowAway, lastOpId: number): Promise<void> {
 }
 
 describe('a download', () => {
-  test('shows all rows of a checkpoint in one commit, at its completion line and not before', async () => {
+  test('[protocol 100] shows all rows of a checkpoint in one commit, at its completion line and not before', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     const operations = [put(1, 'lists', 'a', { name: 'A' }), put(2, 'lists', 'b', { name: 'B' })]
@@ -84,7 +84,7 @@ describe('a download', () => {
     ])
   })
 
-  test('the newest operation of a row wins within a bucket and between buckets', async () => {
+  test('[protocol 95] the newest operation of a row wins within a bucket and between buckets', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     const first = [put(1, 'lists', 'a', { name: 'old' }), put(4, 'lists', 'a', { name: 'newest' })]
@@ -143,7 +143,7 @@ describe('a download', () => {
     expect(await names(opened)).toEqual(['B2'])
   })
 
-  test('a bucket that a checkpoint does not list any more loses its rows, unless another bucket has them', async () => {
+  test('[protocol 94] a bucket that a checkpoint does not list any more loses its rows, unless another bucket has them', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     const x = [put(1, 'lists', 'a', { name: 'A' }), put(2, 'lists', 'b', { name: 'B' })]
@@ -184,7 +184,7 @@ describe('a download', () => {
     expect(opened.db.currentStatus.downloadError).toBeUndefined()
   })
 
-  test('a wrong sum drops that bucket alone, says so, and heals', async () => {
+  test('[protocol 93] a wrong sum drops that bucket alone, says so, and heals', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     const good = [put(1, 'lists', 'a', { name: 'A' })]
@@ -209,7 +209,7 @@ describe('a download', () => {
     expect(await names(opened)).toEqual(['A', 'B'])
   })
 
-  test('a diff before any checkpoint ends the connection', async () => {
+  test('[protocol 89] a diff before any checkpoint ends the connection', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     stream.send(diffLine(1, []))
@@ -217,7 +217,7 @@ describe('a download', () => {
     expect(opened.db.currentStatus.downloadError).toMatchObject({ code: 'sync-interrupted' })
   })
 
-  test('unknown lines are passed over, and either form is read', async () => {
+  test('[protocol 88, 100] unknown lines are passed over, and either form is read', async () => {
     await using opened = await openThrowAway(schema)
     opened.service.format = 'bson'
     void opened.connect()
@@ -286,7 +286,7 @@ describe('priorities', () => {
     expect(opened.db.currentStatus.statusForPriority(2).hasSynced).toBe(true)
   })
 
-  test('over pending writes only priority 0 is shown', async () => {
+  test('[protocol 92] over pending writes only priority 0 is shown', async () => {
     await using opened = await openThrowAway(schema)
     await opened.db.execute(`INSERT INTO todos(id) VALUES ('mine')`)
     const blocked = Promise.withResolvers<void>()
@@ -302,7 +302,7 @@ describe('priorities', () => {
 })
 
 describe('local writes and downloads', () => {
-  test('an edit is not overwritten between its upload and the checkpoint that has it', async () => {
+  test('[protocol 92] an edit is not overwritten between its upload and the checkpoint that has it', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened
     const first = [put(1, 'lists', 'a', { name: 'A' })]

@@ -80,7 +80,7 @@ describe('uploading', () => {
       .get<{ target: number | bigint | null }>('SELECT target_write_checkpoint AS target FROM ps_control')
       .then((row) => row.target)
 
-  test('sends what was written before, then asks for one write checkpoint', async () => {
+  test('[protocol 99] sends what was written before, then asks for one write checkpoint', async () => {
     await using opened = await openWithWrites(3)
     void opened.connect()
     await eventually(async () => expect(await target(opened)).toBe(1))
@@ -118,7 +118,7 @@ describe('uploading', () => {
     expect(opened.logs.some(({ message }) => message.includes('call complete()'))).toBe(true)
   })
 
-  test('a write during the request for a write checkpoint starts another round', async () => {
+  test('[protocol 99] a write during the request for a write checkpoint starts another round', async () => {
     await using opened = await openWithWrites(1)
     opened.service.beforeWriteCheckpoint = async () => {
       if (opened.service.writeCheckpointRequests.length > 1) return

@@ -142,7 +142,7 @@ test('failures count up, keep their error, and are forgotten at a completed chec
   expect(current).toMatchObject({ failures: 0, error: undefined })
 })
 
-test('a diff replaces the write checkpoint, and a completion uses what the last line said', () => {
+test('[protocol 91] a diff replaces the write checkpoint, and a completion uses what the last line said', () => {
   const [afterDiff] = step(STATES.current, EVENTS.diff)
   const [, effects] = step(afterDiff, EVENTS.complete)
   expect(effects).toEqual([

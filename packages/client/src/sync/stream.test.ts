@@ -51,7 +51,7 @@ describe('a stream of lines', () => {
     }
   })
 
-  test('that ends inside a line is an error', async () => {
+  test('[protocol 89] that ends inside a line is an error', async () => {
     await expect(readAll(bodyOf(new TextEncoder().encode('{"token_exp')))).rejects.toMatchObject({
       code: 'truncated-stream',
     })
@@ -64,7 +64,7 @@ describe('a stream of lines', () => {
     expect(item).toMatchObject({ kind: 'data', lines: [{ bucket: 'b' }] })
   })
 
-  test('that falls silent is given up', async () => {
+  test('[protocol 101] that falls silent is given up', async () => {
     const waits: number[] = []
     const clock: Clock = {
       ...systemClock,

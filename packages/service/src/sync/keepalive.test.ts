@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createKeepalive } from './keepalive.ts'
 
-test('lines are spread around the interval', () => {
+test('[protocol 64] lines are spread around the interval', () => {
   const early = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0 })
   const late = createKeepalive({ nowMs: 0, expiresAtMs: 3_600_000, random: () => 0.999 })
   early.begin(0)
@@ -25,7 +25,7 @@ test('no line is due twice', () => {
   expect(keepalive.takeDue(20_000)).toBeUndefined()
 })
 
-test('seconds are rounded up and never negative', () => {
+test('[protocol 65] seconds are rounded up and never negative', () => {
   const keepalive = createKeepalive({ nowMs: 0, expiresAtMs: 1_400, random: () => 0.5 })
   expect(keepalive.takeDue(1_500)).toBe(0)
   expect(createKeepalive({ nowMs: 0, expiresAtMs: 30_001, random: () => 0.5 }).takeDue(1_500)).toBe(29)

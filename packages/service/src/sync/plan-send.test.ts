@@ -20,19 +20,19 @@ describe('the first time', () => {
     ])
   })
 
-  test('a client without buckets gets an empty checkpoint', () => {
+  test('[protocol 45] a client without buckets gets an empty checkpoint', () => {
     expect(planSend(nothingAnnounced(), all(7, []))).toMatchObject({ line: { kind: 'checkpoint' }, groups: [] })
   })
 })
 
 describe('later', () => {
-  test('nothing is sent when sums, counts, buckets and write checkpoint are as announced', () => {
+  test('[protocol 40] nothing is sent when sums, counts, buckets and write checkpoint are as announced', () => {
     const announced = wasAnnounced([entry('a')])
     expect(planSend(announced, all(9, [entry('a')]))).toBeUndefined()
     expect(planSend(announced, touched(9, [{ ...total('a') }]))).toBeUndefined()
   })
 
-  test('a bucket whose sum or count changed is announced and fetched, others are not', () => {
+  test('[protocol 42] a bucket whose sum or count changed is announced and fetched, others are not', () => {
     const announced = wasAnnounced([entry('a'), entry('b', { priority: 1 })])
     const plan = planSend(announced, touched(9, [total('a'), total('b', 5, 2)]))
     expect(plan?.line).toMatchObject({
@@ -47,7 +47,7 @@ describe('later', () => {
     expect(plan).toMatchObject({ updated: [entry('new')], removed: ['old'], groups: [{ buckets: ['new'] }] })
   })
 
-  test('a write checkpoint alone is worth a line, with nothing to fetch', () => {
+  test('[protocol 41] a write checkpoint alone is worth a line, with nothing to fetch', () => {
     const plan = planSend(wasAnnounced([entry('a')]), { ...touched(9, []), writeCheckpoint: 4n })
     expect(plan?.line).toEqual({
       kind: 'checkpoint-diff',
@@ -76,7 +76,7 @@ describe('later', () => {
 })
 
 describe('when a download was interrupted', () => {
-  test('unfinished buckets are fetched on with what is new, in the order of urgency', () => {
+  test('[protocol 48] unfinished buckets are fetched on with what is new, in the order of urgency', () => {
     const announced = {
       ...wasAnnounced([entry('log'), entry('me', { priority: 1 })]),
       unfinished: new Set([name('log')]),

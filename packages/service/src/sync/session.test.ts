@@ -22,7 +22,7 @@ import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
 import { openSyncStream } from './session.ts'
 import { SharedRounds } from './shared-rounds.ts'
 
-test('a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
+test('[protocol 31, 32, 44] a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
   await using service = await startService()
   await service.storage.append(
     deltaAt(10, { operations: [put('lists', 'L1', 3687929421), put('todos', 'T1', 7), put('other', 'x')] }),
@@ -45,7 +45,7 @@ test('a fresh client gets a checkpoint, its data and the completion, in one chun
   expect(chunk[3]).toMatchObject({ lastOpId: 3n })
 })
 
-test('a live change comes as a diff, its operations and the completion, in one chunk', async () => {
+test('[protocol 37, 42] a live change comes as a diff, its operations and the completion, in one chunk', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1', 1), put('todos', 'T2', 2)] }))
   const stream = service.connect()
@@ -105,7 +105,7 @@ test('clients of one bucket that stand differently are each told what they lack'
   }
 })
 
-test('a change of buckets that a client does not have sends it nothing', async () => {
+test('[protocol 40] a change of buckets that a client does not have sends it nothing', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
   const stream = service.connect()
@@ -115,7 +115,7 @@ test('a change of buckets that a client does not have sends it nothing', async (
   expect(await stream.chunk()).toMatchObject([{ diff: { lastOpId: 3n } }, { batch: { after: 1n } }, {}])
 })
 
-test('a client that resumes gets only what it does not have', async () => {
+test('[protocol 43] a client that resumes gets only what it does not have', async () => {
   await using service = await startService()
   await service.storage.append(
     deltaAt(10, { operations: [put('lists', 'L1'), put('todos', 'T1'), put('todos', 'T2')] }),
@@ -131,7 +131,7 @@ test('a client that resumes gets only what it does not have', async () => {
   expect(nothing.map(({ kind }) => kind)).toEqual(['checkpoint', 'checkpoint-complete'])
 })
 
-test('urgent buckets are sent and completed before the others', async () => {
+test('[protocol 46, 47] urgent buckets are sent and completed before the others', async () => {
   await using service = await startService({ grants: { files: 3, inbox: 1, me: 0 } })
   await service.storage.append(deltaAt(10, { operations: [put('files', 'f1'), put('inbox', 'm1'), put('me', 'u1')] }))
   const stream = service.connect()
@@ -148,7 +148,7 @@ test('urgent buckets are sent and completed before the others', async () => {
   expect((await stream.chunk()).map(({ kind }) => kind)).toEqual(['checkpoint-diff', 'data', 'checkpoint-complete'])
 })
 
-test('a newer checkpoint interrupts a long download, and the urgent change comes first', async () => {
+test('[protocol 39, 43, 48] a newer checkpoint interrupts a long download, and the urgent change comes first', async () => {
   await using service = await startService({ grants: { me: 1, log: 3 } })
   await service.storage.append(
     deltaAt(10, { operations: [put('me', 'u1'), ...Array.from({ length: 5000 }, (_, n) => put('log', `g${n}`))] }),
@@ -175,7 +175,7 @@ test('a newer checkpoint interrupts a long download, and the urgent change comes
   expect(log.map(({ opId }) => Number(opId))).toEqual(Array.from({ length: 5000 }, (_, n) => n + 2))
 })
 
-test('a bucket appears and another goes away when a lookup changes, without any operation', async () => {
+test('[protocol 37, 42] a bucket appears and another goes away when a lookup changes, without any operation', async () => {
   await using service = await startService({ grants: { lists: 3 }, dynamic: true })
   await service.storage.append(
     deltaAt(10, {
@@ -201,7 +201,7 @@ test('a bucket appears and another goes away when a lookup changes, without any 
   ])
 })
 
-test('a write checkpoint alone makes a diff and a completion, and is repeated from then on', async () => {
+test('[protocol 38, 41, 73] a write checkpoint alone makes a diff and a completion, and is repeated from then on', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
   const stream = service.connect({ clientId: 'c-01' })
@@ -221,7 +221,7 @@ test('a write checkpoint alone makes a diff and a completion, and is repeated fr
   })
 })
 
-test('keepalive lines come every 20 seconds or so, once more before the token ends, and 0 ends the stream', async () => {
+test('[protocol 64, 65] keepalive lines come every 20 seconds or so, once more before the token ends, and 0 ends the stream', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, {}))
   const stream = service.connect({}, { expiresInMs: 65_000 })
@@ -235,7 +235,7 @@ test('keepalive lines come every 20 seconds or so, once more before the token en
   expect(seconds).toEqual([45, 25, 20, 0])
 })
 
-test('a token that has just expired gets the line that says so, and nothing else', async () => {
+test('[protocol 66] a token that has just expired gets the line that says so, and nothing else', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, {}))
   const stream = service.connect({}, { expiresInMs: -5_000 })
@@ -251,7 +251,7 @@ test('a slow start shows a sign of life after a second and a half', async () => 
   expect((await service.clockUntil(stream.chunk()))[0]).toMatchObject({ kind: 'checkpoint' })
 })
 
-test('a request is refused before the first line while nothing is served yet', async () => {
+test('[protocol 28] a request is refused before the first line while nothing is served yet', async () => {
   await using service = await startService()
   await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'no-sync-config' })
 })
@@ -265,7 +265,7 @@ test('a request that resolves to too many buckets is refused before the first li
   await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'too-many-buckets' })
 })
 
-test('a new generation ends the streams of the old one normally', async () => {
+test('[protocol 53] a new generation ends the streams of the old one normally', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, {}))
   const stream = service.connect()
@@ -312,7 +312,7 @@ test('a client is not told of buckets that were looked up while a new generation
   expect(await next).toEqual([])
 })
 
-test('a client that asks for BSON gets BSON', async () => {
+test('[protocol 26] a client that asks for BSON gets BSON', async () => {
   await using service = await startService()
   await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
   const { value } = await service.open({}, { format: 'bson' }).next()
