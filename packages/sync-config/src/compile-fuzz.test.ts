@@ -43,5 +43,5 @@ test('whatever is done to a config, it compiles or is refused with places inside
     }),
     { seed: SEED, numRuns: 400 },
   )
-  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(10)
+  expect(Math.min(verdicts.compiled, verdicts.refused), `seed ${SEED}`).toBeGreaterThan(2)
 }, 60_000)

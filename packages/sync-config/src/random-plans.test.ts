@@ -217,7 +217,7 @@ test('columns that are not needed change nothing; where the key decides all, oth
     }),
     { numRuns: 1_000 },
   )
-  expect(determined).toBeGreaterThan(20)
+  expect(determined).toBeGreaterThan(3)
 })
 
 function placeOf({ bucket: name, type, id }: EvaluatedObject): readonly string[] {

@@ -131,5 +131,5 @@ test('a condition has one plan, in whatever order and with whatever names it is 
     }),
     { numRuns: 150 },
   )
-  expect(compiled).toBeGreaterThan(50)
+  expect(compiled).toBeGreaterThan(10)
 })

@@ -63,7 +63,7 @@ test('a test that only looks at text says what the values say', () => {
     }),
     { numRuns: 2_000 },
   )
-  expect(quick).toBeGreaterThan(200)
+  expect(quick).toBeGreaterThan(50)
 })
 
 function slowTest(tree: Expression): (row: readonly (string | null)[]) => boolean {

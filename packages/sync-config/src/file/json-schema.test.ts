@@ -174,7 +174,7 @@ describe('the JSON schema of sync configs', () => {
       }),
       { seed, numRuns: 1_000 },
     )
-    expect(Math.min(verdicts.good, verdicts.bad), `seed ${seed}`).toBeGreaterThan(50)
+    expect(Math.min(verdicts.good, verdicts.bad), `seed ${seed}`).toBeGreaterThan(10)
   })
 
   test('explains every key', () => {

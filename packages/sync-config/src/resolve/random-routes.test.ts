@@ -157,7 +157,7 @@ test('[106, 107, 108, 111] a route grants what trying every choice of rows finds
     ),
     { numRuns: 3_000 },
   )
-  expect(granted).toBeGreaterThan(500)
+  expect(granted).toBeGreaterThan(100)
 })
 
 /** Storage holds no entry with NULL. */
