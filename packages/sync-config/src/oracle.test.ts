@@ -6,7 +6,7 @@ import { requestOf, sourceTable } from './testing/builders.ts'
 import { Choices, reduceChoices } from './testing/choices.ts'
 import { MemoryStorage } from './testing/memory-storage.ts'
 import { makeRequest, makeRow, makeTables } from './testing/oracle-data.ts'
-import { countWays, isConnected } from './testing/oracle-connected.ts'
+import { findObstacle } from './testing/oracle-connected.ts'
 import { makeStreams } from './testing/oracle-generate.ts'
 import { printConfig } from './testing/oracle-print.ts'
 import { rewriteStreams } from './testing/oracle-rewrite.ts'
@@ -18,16 +18,14 @@ import {
   type OracleStream,
   type OracleTables,
 } from './testing/oracle-tree.ts'
-import { grantedObjects } from './testing/oracle.ts'
+import { grantedObjects, TooManyTurns } from './testing/oracle.ts'
 import type { LookupKey, Plan, Request, TextRow } from './types.ts'
 
 /** Printed with a failure; set HEADWATER_SEED to run one again. */
 const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
-const CASES = 300
+const CASES = 250
 /** Small cases are found by trying; only a failure takes that long. */
 const TIMEOUT_MS = 120_000
-/** Conjunctions that a condition may become. */
-const WAYS_MAX = 100
 const COLUMNS = ['id text', ...ORACLE_COLUMNS.map(({ name, postgres }) => `${name} ${postgres}`)].join(', ')
 const SOURCES = new Map(ORACLE_TABLES.map((name) => [name as string, sourceTable(name, COLUMNS)]))
 
@@ -75,11 +73,11 @@ test(
 test('[143] streams that say the same in other words have the same plan', { timeout: TIMEOUT_MS }, () => {
   for (let seed = SEED; seed < SEED + CASES / 2; seed += 1) {
     const streams = makeStreams(Choices.random(seed), 'anything')
+    if (streams.some(({ queries }) => queries.some((query) => findObstacle(query) !== undefined))) continue
     const config = printConfig(streams)
     const other = respace(printConfig(rewriteStreams(streams)))
     const [one, two] = [config, other].map((text) => compileSyncConfig(text))
-    expect(two?.kind, config).toBe(one?.kind)
-    if (one?.kind !== 'compiled' || two?.kind !== 'compiled') continue
+    if (one?.kind !== 'compiled' || two?.kind !== 'compiled') expect.fail(`seed ${seed}: ${config}`)
     expect(two.plan.hash, `seed ${seed}: ${config}\n${other}`).toBe(one.plan.hash)
   }
 })
@@ -99,7 +97,9 @@ function respace(config: string): string {
 test('[76, 142] compiling, loading and evaluating again give the same bytes', { timeout: TIMEOUT_MS }, () => {
   for (let seed = SEED; seed < SEED + CASES / 4; seed += 1) {
     const choices = Choices.random(seed)
-    const config = printConfig(makeStreams(choices, 'anything'))
+    const streams = makeStreams(choices, 'anything')
+    if (streams.some(({ queries }) => queries.some((query) => findObstacle(query) !== undefined))) continue
+    const config = printConfig(streams)
     const tables = makeTables(choices, 4, 'anything')
     const outcomes = [config, config].map((text) => {
       const result = compileSyncConfig(text)
@@ -153,17 +153,28 @@ function describeCase({ request, tables, changes, streams }: Case, difference: O
 
 type Outcome =
   | { readonly kind: 'equal' }
-  /** The language does not take one of the queries. */
-  | { readonly kind: 'refused' }
+  /** A query is refused, rightly, or takes too long. */
+  | { readonly kind: 'left out' }
   | { readonly kind: 'different'; readonly what: unknown }
 
+async function compareWithOracle(given: Case): Promise<Outcome> {
+  try {
+    return await compareInTime(given)
+  } catch (error) {
+    if (error instanceof TooManyTurns) return { kind: 'left out' }
+    throw error
+  }
+}
+
 /** What a device would hold and what it should, where they differ first. */
-async function compareWithOracle({ streams, tables, request, changes }: Case): Promise<Outcome> {
+async function compareInTime({ streams, tables, request, changes }: Case): Promise<Outcome> {
+  const obstacles = streams.flatMap(({ queries }) => queries).map(findObstacle)
+  if (obstacles.includes('too many ways')) return { kind: 'left out' }
   const result = compileSyncConfig(printConfig(streams))
-  const queries = streams.flatMap((stream) => stream.queries)
-  const isRefusal = queries.some((query) => !isConnected(query) || countWays(query) > WAYS_MAX)
-  if ((result.kind === 'refused') !== isRefusal) return { kind: 'different', what: result.diagnostics }
-  if (result.kind === 'refused') return result
+  if ((result.kind === 'refused') !== obstacles.includes('unconnected')) {
+    return { kind: 'different', what: result.diagnostics }
+  }
+  if (result.kind === 'refused') return { kind: 'left out' }
   const storage = new MemoryStorage(loadPlan(result.plan, { generation: 1, bucketsMax: 1_000_000 }))
   const watcher = new Watcher()
   for (const table of ORACLE_TABLES) for (const row of tables[table] ?? []) put(storage, table, row)

@@ -5,21 +5,19 @@ type Term = readonly string[]
 /** One way to meet a condition: all of these. */
 type Conjunction = readonly Term[]
 
+/** Conjunctions that a query may become here. The language allows more, which take long to compile. */
+const WAYS_MAX = 30
+
 /**
- * For tests: does every source that a condition names hang together with the primary, with the request, or with a test
- * of its own? Where sources are connected only to each other, the language refuses the query.
+ * For tests: what keeps the query from being compared. Every source that a condition names must hang together with the
+ * primary, with the request, or with a test of its own; sources that are connected only to each other are refused.
  */
-export function isConnected(query: OracleQuery): boolean {
+export function findObstacle(query: OracleQuery): 'unconnected' | 'too many ways' | undefined {
   const scope = scopeOf(query.from, '', undefined)
   const ways = product([conditionsOf(query.from, scope), waysToMeet(query.where, scope)])
+  if (ways.length > WAYS_MAX) return 'too many ways'
   const primary = pathOfPrimary(query.from, '')
-  return ways.every((way) => hangsTogether(way, primary))
-}
-
-/** Conjunctions that the condition of the query becomes; above a limit the language refuses it. */
-export function countWays(query: OracleQuery): number {
-  const scope = scopeOf(query.from, '', undefined)
-  return product([conditionsOf(query.from, scope), waysToMeet(query.where, scope)]).length
+  return ways.every((way) => hangsTogether(way, primary)) ? undefined : 'unconnected'
 }
 
 function pathOfPrimary(from: readonly OracleSource[], path: string): readonly string[] {
@@ -137,9 +135,10 @@ function membersOf(set: OracleSet, scope: Scope): { readonly ways: readonly Conj
   }
 }
 
+/** Cut off behind the limit. */
 function product(parts: readonly (readonly Conjunction[])[]): readonly Conjunction[] {
   return parts.reduce<readonly Conjunction[]>(
-    (ways, part) => ways.flatMap((way) => part.map((other) => [...way, ...other])),
+    (ways, part) => ways.flatMap((way) => part.map((other) => [...way, ...other])).slice(0, WAYS_MAX + 1),
     [[]],
   )
 }

@@ -22,13 +22,13 @@ function makeCell(choices: Choices, column: string, style: OracleStyle): string 
   const isAny = style === 'anything'
   switch (column) {
     case 'a':
-      return isAny ? choices.pick('x', 'y', '1', '2x', '') : choices.pick('x', 'y', '1')
+      return isAny ? choices.pick('x', 'x', 'y', '1', '2x', '') : choices.pick('x', 'x', 'y', '1')
     case 'b':
-      return choices.pick('1', '0', '2')
+      return choices.pick('1', '1', '0', '2')
     case 'c':
       return choices.pick('t', 'f')
     case 'd':
-      return choices.pick('1', '1.5', '2')
+      return choices.pick('1', '1', '1.5', '2')
     case 'l':
       if (isAny && choices.chance(15)) return choices.pick('"x"', '{"k": "x", "q": 1}', '1')
       return printArray(choices.list(3, () => makeElement(choices, style)))
@@ -49,7 +49,7 @@ function printArray(elements: readonly string[]): string {
 
 export function makeRequest(choices: Choices, style: OracleStyle): OracleRequest {
   return {
-    auth: { sub: choices.pick('x', 'y', '1'), ...makeParameters(choices, style) },
+    auth: { sub: choices.pick('x', 'x', 'y', '1'), ...makeParameters(choices, style) },
     connection: makeParameters(choices, style),
     subscription: makeParameters(choices, style),
   }
@@ -60,8 +60,8 @@ function makeParameters(choices: Choices, style: OracleStyle): JsonObject {
   const scalar = (typed: JsonValue): JsonValue =>
     isAny && choices.chance(50) ? choices.pick<JsonValue>('x', 1, '1', 1.5, true, false, 2) : typed
   const members: readonly (readonly [string, () => JsonValue])[] = [
-    ['s', () => scalar(choices.pick('x', 'y', '1'))],
-    ['n', () => scalar(choices.pick(1, 0, 2, 1.5))],
+    ['s', () => scalar(choices.pick('x', 'x', 'y', '1'))],
+    ['n', () => scalar(choices.pick(1, 1, 0, 2, 1.5))],
     ['f', () => scalar(choices.pick(true, false))],
     ['list', () => makeList(choices, style)],
     ['nums', () => choices.list(3, () => choices.pick<JsonValue>(1, 2, 1.5, null, 1))],

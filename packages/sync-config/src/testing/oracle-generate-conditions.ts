@@ -19,9 +19,13 @@ export type OracleScope = {
   readonly depth: number
 }
 
-type Around = {
+/** `joins`: mostly equalities of plain columns, of few different ones, so that several meet in one column. */
+export type Leaning = 'mixed' | 'joins'
+
+export type Around = {
   readonly choices: Choices
   readonly style: OracleStyle
+  readonly leaning: Leaning
   readonly makeSelect: (scope: OracleScope, type: OracleType) => OracleSelect
   readonly scope: OracleScope
 }
@@ -29,17 +33,20 @@ type Around = {
 /** For tests: a condition over these atoms and the request. Where NOT stands over it, `isNegated`, it joins nothing. */
 export function makeCond(around: Around, atoms: readonly Atom[], depth: number, isNegated = false): OracleCond {
   const { choices } = around
-  const kind = depth === 0 ? 'leaf' : choices.pick('leaf', 'and', 'or', 'leaf', 'not')
+  const isJoins = around.leaning === 'joins'
+  const inner = isJoins ? choices.pick('and', 'leaf', 'and', 'or') : choices.pick('leaf', 'and', 'or', 'leaf', 'not')
+  const kind = depth === 0 ? 'leaf' : inner
   switch (kind) {
     case 'and':
     case 'or': {
-      const count = choices.pick(2, 1, 3)
+      const count = isJoins ? choices.pick(2, 3, 4) : choices.pick(2, 1, 3)
       return { kind, parts: Array.from({ length: count }, () => makeCond(around, atoms, depth - 1, isNegated)) }
     }
     case 'not':
       return { kind, part: makeCond(around, atoms, depth - 1, !isNegated) }
     case 'leaf': {
-      const form = isNegated ? 'test' : choices.pick('test', 'equality', 'in', 'equality', 'overlap')
+      const joining = choices.pick('equality', isJoins ? 'equality' : 'test', 'in', 'equality', 'overlap', 'test')
+      const form = isNegated ? 'test' : joining
       if (form === 'equality') return makeEquality(around, atoms, [...atoms, ...REQUEST_ATOMS])
       if (form === 'test') return makeTest(around, atoms, makeOwner(around, atoms))
       if (form === 'in') return makeIn(around, atoms)
@@ -58,11 +65,16 @@ function makeOwner({ choices }: Around, atoms: readonly Atom[]): string {
 export function makeEquality(around: Around, left: readonly Atom[], right: readonly Atom[]): OracleCond {
   const types = (['text', 'number'] as const).filter((type) => left.some((atom) => atom.type === type))
   const type = types.length === 0 ? 'text' : around.choices.pickFrom(types)
-  const sides = [left, right].map((atoms) => {
-    const fitting = atoms.filter((atom) => atom.type === type)
-    const { owner } = around.choices.pickFrom(fitting.length === 0 ? atoms : fitting)
-    return makeExpression(around, atoms, { owner, type, depth: 1 })
-  })
+  const pickOwner = (atoms: readonly Atom[], other?: string): string => {
+    const fitting = atoms.filter((atom) => atom.type === type && atom.owner !== other)
+    return around.choices.pickFrom(fitting.length === 0 ? atoms : fitting).owner
+  }
+  const owner = pickOwner(left)
+  const isSame = around.leaning === 'mixed' && around.choices.chance(20)
+  const sides = [
+    makeExpression(around, left, { owner, type, depth: 1 }),
+    makeExpression(around, right, { owner: pickOwner(right, isSame ? undefined : owner), type, depth: 1 }),
+  ]
   const [one = NULL, other = NULL] = around.choices.chance(50) ? sides.toReversed() : sides
   return { kind: 'compare', operator: '=', left: one, right: other }
 }
@@ -163,6 +175,10 @@ export function makeExpression(around: Around, atoms: readonly Atom[], wanted: W
   const fitting = own.filter((atom) => (style === 'typed' || choices.chance(60) ? atom.type === type : true))
   if (fitting.length === 0)
     return style === 'typed' || own.length === 0 ? makeLiteral(around, type) : choices.pickFrom(own).scalar
+  if (around.leaning === 'joins' && choices.chance(90)) {
+    const few = fitting.filter(({ scalar }) => scalar.kind !== 'column' || scalar.column !== 'id').slice(0, 2)
+    return choices.pickFrom(few.length === 0 ? fitting : few).scalar
+  }
   const form = depth === 0 ? 'atom' : choices.pick('atom', 'atom', 'atom', 'call', 'case')
   const part = (of: OracleType = type): OracleScalar =>
     makeExpression(around, atoms, { owner, type: of, depth: depth - 1 })

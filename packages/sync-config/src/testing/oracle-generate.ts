@@ -1,7 +1,14 @@
 import type { Choices } from './choices.ts'
 import type { OracleStyle } from './oracle-data.ts'
 import { type Atom, atomsOf, isArray, REQUEST_ATOMS } from './oracle-atoms.ts'
-import { makeCond, makeEquality, makeExpression, type OracleScope } from './oracle-generate-conditions.ts'
+import {
+  type Around,
+  type Leaning,
+  makeCond,
+  makeEquality,
+  makeExpression,
+  type OracleScope,
+} from './oracle-generate-conditions.ts'
 import { findPrimary } from './oracle.ts'
 import {
   ORACLE_COLUMNS,
@@ -27,11 +34,14 @@ export function makeStreams(choices: Choices, style: OracleStyle): readonly Orac
 /** Aliases that stand for the primary until the name of its objects is known. */
 const PRIMARY = '$primary'
 
+const NO_SUBQUERIES: OracleScope = { ctes: [], outer: [], depth: 0 }
+
 /** Makes queries; aliases are never used twice, but for those of primaries with equal columns. */
 export class QueryMaker {
   readonly #choices: Choices
   readonly #style: OracleStyle
   #aliases = 0
+  #leaning: Leaning = 'mixed'
   /** By what the objects of a query are, so that equal names stand for equal objects. */
   readonly #outputs = new Map<string, string>()
 
@@ -51,6 +61,7 @@ export class QueryMaker {
 
   makeQuery(ctes: readonly OracleCte[]): OracleQuery {
     const scope: OracleScope = { ctes, outer: [], depth: 2 }
+    this.#leaning = this.#choices.pick('mixed', 'joins')
     const { from, atoms } = this.#makeFrom(scope, true)
     const { alias, items } = this.#makeItems(from, atoms)
     const where = this.#choices.chance(90) ? this.#makeCond(atoms, scope) : undefined
@@ -60,8 +71,6 @@ export class QueryMaker {
     this.#outputs.set(content, output)
     return JSON.parse(JSON.stringify(query).replaceAll(JSON.stringify(PRIMARY), JSON.stringify(output))) as OracleQuery
   }
-
-  readonly #makeSubquery = (scope: OracleScope, type: OracleType): OracleSelect => this.makeSelect(scope, 'one', type)
 
   /** `one`: a single column, as right of IN. */
   makeSelect(scope: OracleScope, columns: 'one' | 'free', type?: OracleType): OracleSelect {
@@ -79,18 +88,17 @@ export class QueryMaker {
     return { from, columns: list, where: isTied ? where : guard(from, where) }
   }
 
-  #makeCond(atoms: readonly Atom[], scope: OracleScope): ReturnType<typeof makeCond> {
-    return makeCond({ choices: this.#choices, style: this.#style, makeSelect: this.#makeSubquery, scope }, atoms, 2)
+  #makeCond(atoms: readonly Atom[], scope: OracleScope): OracleCond {
+    return makeCond(this.#around(scope), atoms, 2)
   }
 
   #makeExpression(atoms: readonly Atom[], owner: string, type: OracleType, depth: number): OracleScalar {
-    const around = {
-      choices: this.#choices,
-      style: this.#style,
-      makeSelect: this.#makeSubquery,
-      scope: { ctes: [], outer: [], depth: 0 },
-    }
-    return makeExpression(around, atoms, { owner, type, depth })
+    return makeExpression(this.#around(NO_SUBQUERIES), atoms, { owner, type, depth })
+  }
+
+  #around(scope: OracleScope): Around {
+    const [choices, style, leaning] = [this.#choices, this.#style, this.#leaning]
+    return { choices, style, leaning, makeSelect: (inner, type) => this.makeSelect(inner, 'one', type), scope }
   }
 
   #makeFrom(scope: OracleScope, hasPrimary: boolean): { from: readonly OracleSource[]; atoms: readonly Atom[] } {
@@ -104,7 +112,7 @@ export class QueryMaker {
     }
     if (hasPrimary && this.#choices.chance(15)) add(this.#makePrimarySubquery(), this.#makeAlias())
     else add(this.#makeTable(hasPrimary), hasPrimary ? PRIMARY : this.#makeAlias())
-    const more = this.#choices.pick(0, 0, 1, 2)
+    const more = this.#leaning === 'joins' ? this.#choices.pick(1, 0, 2) : this.#choices.pick(0, 0, 1, 2)
     for (let count = 0; count < more; count += 1) add(this.#makeSource(scope, atoms), this.#makeAlias())
     return { from, atoms }
   }
@@ -142,18 +150,13 @@ export class QueryMaker {
       const atom = atoms.find(({ scalar }) => scalar.kind === 'column' && scalar.column === name)
       return atom === undefined ? [] : [{ name: name === 'id' ? 'id' : `${name}2`, value: atom.scalar }]
     })
-    const where = this.#choices.chance(40) ? this.#makeCond(atoms, { ctes: [], outer: [], depth: 0 }) : undefined
+    const where = this.#choices.chance(40) ? this.#makeCond(atoms, NO_SUBQUERIES) : undefined
     return { kind: 'subquery', select: { from: [{ alias: PRIMARY, on: undefined, form }], columns, where } }
   }
 
   /** Where types count, every source is tied to what stands before it, for without that Postgres wants it to have rows. */
   #makeOn(before: readonly Atom[], own: readonly Atom[]): OracleSource['on'] {
-    const around = {
-      choices: this.#choices,
-      style: this.#style,
-      makeSelect: this.#makeSubquery,
-      scope: { ctes: [], outer: [], depth: 0 },
-    }
+    const around = this.#around(NO_SUBQUERIES)
     if (this.#style === 'typed') return makeEquality(around, own, [...before, ...REQUEST_ATOMS])
     const kind = this.#choices.pick('on', 'comma', 'join')
     if (kind === 'on') return makeEquality(around, own, [...before, ...REQUEST_ATOMS])

@@ -25,18 +25,27 @@ import {
 
 export type World = { readonly tables: OracleTables; readonly request: OracleRequest }
 
+/** The loops would take too long. */
+export class TooManyTurns extends Error {
+  override readonly name = 'TooManyTurns'
+}
+
+/** Choices of rows that are tried for one row of the primary. */
+const TURNS_MAX = 5000
+
 /**
  * For tests: a second, slow opinion on what a query grants: nested loops over all rows, no plan, no buckets. Objects as
  * `type/id data`; each once.
  *
  * A source without a condition imposes nothing, so beside its rows every source may stand for no row at all, which
- * makes each test that names it false.
+ * makes each test that names it false. Throws `TooManyTurns`.
  */
 export function grantedObjects(query: OracleQuery, world: World): readonly string[] {
   const primary = findPrimary(query.from)
   const rows = world.tables[primary.table] ?? []
   const objects = rows.flatMap((row) => {
-    for (const scope of assignments(query.from, { world, primaryRow: row })) {
+    const turns = { left: TURNS_MAX }
+    for (const scope of assignments(query.from, { world, turns, primaryRow: row, outer: undefined })) {
       if (isMet(query.where, scope)) return [printObject(query.items, primary.alias, scope)]
     }
     return []
@@ -75,15 +84,24 @@ type Scope = {
   readonly bindings: ReadonlyMap<string, Binding>
   readonly outer: Scope | undefined
   readonly world: World
+  readonly turns: Turns
 }
 
-type Around = { readonly world: World; readonly primaryRow: OracleRow | undefined; readonly outer?: Scope }
+type Turns = { left: number }
+
+type Around = {
+  readonly world: World
+  readonly turns: Turns
+  readonly primaryRow: OracleRow | undefined
+  readonly outer: Scope | undefined
+}
 
 const NOTHING: Binding = { kind: 'nothing' }
 
 /** Every choice of rows that meets the conditions of the joins and of the subqueries in FROM. */
 function* assignments(from: readonly OracleSource[], around: Around): Generator<Scope> {
-  const start: Scope = { bindings: new Map(), outer: around.outer, world: around.world }
+  const { world, turns, outer } = around
+  const start: Scope = { bindings: new Map(), outer, world, turns }
   // Arguments of json_each need the rows, wherever they stand.
   const ordered = [
     ...from.filter(({ form }) => form.kind !== 'each'),
@@ -101,6 +119,8 @@ function* bind(sources: readonly OracleSource[], scope: Scope, around: Around): 
     return
   }
   for (const binding of bindingsOf(source, scope, around)) {
+    around.turns.left -= 1
+    if (around.turns.left < 0) throw new TooManyTurns()
     const bindings = new Map([...scope.bindings, [source.alias, binding]])
     yield* bind(others, { ...scope, bindings }, around)
   }
@@ -125,7 +145,7 @@ function* bindingsOf({ form }: OracleSource, scope: Scope, around: Around): Gene
     case 'subquery':
     case 'cte': {
       const select = form.kind === 'cte' ? form.cte.select : form.select
-      for (const inner of assignments(select.from, { world: around.world, primaryRow: around.primaryRow })) {
+      for (const inner of assignments(select.from, { ...around, outer: undefined })) {
         if (isMet(select.where, inner)) yield { kind: 'select', select, scope: inner }
       }
     }
@@ -166,9 +186,10 @@ function* membersOf(set: OracleSet, scope: Scope): Generator<OracleValue> {
     return
   }
   const select = set.kind === 'cte' ? set.cte.select : set.select
-  const outer = set.kind === 'cte' ? {} : { outer: scope }
   const [column] = select.columns
-  for (const inner of assignments(select.from, { world: scope.world, primaryRow: undefined, ...outer })) {
+  const { world, turns } = scope
+  const outer = set.kind === 'cte' ? undefined : scope
+  for (const inner of assignments(select.from, { world, turns, primaryRow: undefined, outer })) {
     const value = column === undefined || !isMet(select.where, inner) ? MISSING : valueOf(column.value, inner)
     if (value !== MISSING) yield value
   }
