@@ -55,7 +55,7 @@ describe.each(['ndjson', 'bson'] as const)('over %s', (format) => {
     expect(store.operationsApplied).toBe(applied)
   })
 
-  test('a download that breaks off goes on where it stopped', async () => {
+  test('[protocol 43] a download that breaks off goes on where it stopped', async () => {
     await using stage = await openStage()
     const connection = { ...(await stage.connectionOf('ann')), format }
     const store = emptyRawStore()
@@ -71,7 +71,7 @@ describe.each(['ndjson', 'bson'] as const)('over %s', (format) => {
   })
 })
 
-test('one source transaction arrives with one checkpoint, in whatever buckets its rows are', async () => {
+test('[protocol 50] one source transaction arrives with one checkpoint, in whatever buckets its rows are', async () => {
   await using stage = await openStage()
   const [ann, bob] = [emptyRawStore(), emptyRawStore()]
   await downloadOnce(await stage.connectionOf('ann'), ann)
@@ -87,7 +87,7 @@ test('one source transaction arrives with one checkpoint, in whatever buckets it
   expect(rowsOf(bob).size).toBe(ROWS / 2)
 })
 
-test('a kill between any two steps neither loses an operation nor makes one twice', async () => {
+test('[protocol 43] a kill between any two steps neither loses an operation nor makes one twice', async () => {
   await using stage = await openStage()
   const store = emptyRawStore()
   await downloadOnce(await stage.connectionOf('ann'), store)
@@ -107,7 +107,7 @@ test('a kill between any two steps neither loses an operation nor makes one twic
   expect(store.operationsApplied).toBe(ROWS / 2 + inserted)
 })
 
-test('nobody gets anything without a token that is in order', async () => {
+test('[protocol 3] nobody gets anything without a token that is in order', async () => {
   await using stage = await openStage()
   const { url } = stage.service
   const expired = await issueToken({ secret: SECRET, userId: 'ann', audience: 'tests', ttlSeconds: -3_600 })

@@ -251,6 +251,32 @@ test('a slow start shows a sign of life after a second and a half', async () => 
   expect((await service.clockUntil(stream.chunk()))[0]).toMatchObject({ kind: 'checkpoint' })
 })
 
+test('[protocol 49] a round that read what hides a later operation ends without any completion, also after more pages', async () => {
+  let hiding = true
+  await using service = await startService({
+    grants: { log: 1, todos: 3 },
+    wrapStorage: (storage) => ({
+      ...storage,
+      readBucket: async (read) => {
+        const page = await storage.readBucket(read)
+        return { ...page, isSuperseded: hiding && page.hasMore }
+      },
+    }),
+  })
+  const entries = Array.from({ length: 2_500 }, (_, n) => put('log', `g${n}`))
+  await service.storage.append(deltaAt(10, { operations: [put('todos', 'T1'), ...entries] }))
+  const stream = service.connect()
+  const read = async () => (await stream.chunk()).map((line) => (line.kind === 'data' ? line.batch.bucket : line.kind))
+  const lines: string[] = []
+  while (lines.filter((line) => line === 'log').length < 3) lines.push(...(await read()))
+  expect(lines.splice(0)).toEqual(['checkpoint', 'log', 'log', 'log'])
+
+  hiding = false
+  await service.storage.append(deltaAt(20, { operations: [put('log', 'later')] }))
+  while (!lines.includes('checkpoint-complete')) lines.push(...(await read()))
+  expect(lines).toEqual(['checkpoint-diff', 'log', 'partial-checkpoint-complete', 'todos', 'checkpoint-complete'])
+})
+
 test('[protocol 28] a request is refused before the first line while nothing is served yet', async () => {
   await using service = await startService()
   await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'no-sync-config' })
@@ -330,6 +356,7 @@ type ServiceOptions = {
   /** Also buckets `dynamic-…` by the entries of the lookup `members`. */
   readonly dynamic?: boolean
   readonly resolveAfter?: (clock: ManualClock) => Promise<void>
+  readonly wrapStorage?: (storage: BucketStorage) => BucketStorage
 }
 
 type Connect = { readonly expiresInMs?: number; readonly format?: 'ndjson' | 'bson' }
@@ -338,11 +365,12 @@ async function startService({
   grants = { lists: 3, todos: 3 },
   dynamic = false,
   resolveAfter = async () => {},
+  wrapStorage = (storage) => storage,
 }: ServiceOptions = {}) {
   const path = await mkdtemp(join(tmpdir(), 'headwater-session-'))
   const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
   const metrics = { add: () => {}, set: () => {}, change: () => {}, observe: () => {} }
-  const storage: BucketStorage = await openSqliteStorage({ path, log })
+  const storage = wrapStorage(await openSqliteStorage({ path, log }))
   await storage.startGeneration(origin())
   const clock = createManualClock()
   const stop = new AbortController()
