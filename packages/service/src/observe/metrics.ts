@@ -44,7 +44,7 @@ export const METRIC_TABLE = {
   },
   headwater_storage_size_bytes: {
     kind: 'gauge',
-    help: 'Size of bucket storage on disk.',
+    help: 'Size of bucket storage on disk, with its write-ahead log, which keeps up to 64 MiB.',
     labels: [],
   },
   headwater_sync_checkpoint_seconds: {

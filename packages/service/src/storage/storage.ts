@@ -116,6 +116,7 @@ export type StorageFigures = {
   readonly checkpoint: StoredCheckpoint | undefined
   readonly buckets: number
   readonly operations: number
+  /** Taken on disk by this generation, write-ahead log included: SQLite keeps up to 64 MiB of it. */
   readonly bytes: number
   readonly copies: readonly CopyProgress[]
   readonly rowErrors: readonly RowError[]
