@@ -8,6 +8,7 @@ import { logFailure } from './log-failure.ts'
 import { readDocument, readFields } from './read-body.ts'
 import { createRoutes, type Routes } from './routes.ts'
 import { createSyncStreams } from './sync-streams.ts'
+import { createWebSockets } from './web-sockets.ts'
 import { writeStream } from './write-stream.ts'
 
 /** A token with many claims can be long. */
@@ -30,6 +31,7 @@ export type HttpServer = {
 export function createHttpServer(parts: HttpParts): HttpServer {
   const streams = createSyncStreams(parts)
   const routes = createRoutes(parts, streams)
+  const webSockets = createWebSockets(parts, streams)
   const open = new Set<AbortController>()
   let isStopping = false
   const server = createServer(
@@ -39,6 +41,9 @@ export function createHttpServer(parts: HttpParts): HttpServer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+      // All others, such as to HTTP/2, go on as they are.
+      shouldUpgradeCallback: ({ method, headers }) =>
+        method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
     },
     (message, response) => {
       for (const [name, value] of Object.entries(CORS_HEADERS)) response.setHeader(name, value)
@@ -57,6 +62,7 @@ export function createHttpServer(parts: HttpParts): HttpServer {
       void answer(parts, routes, toRequest(message, abort.signal), response)
     },
   )
+  server.on('upgrade', webSockets.upgrade)
   return {
     listen: async (host, port) => {
       const listening = await listen(server, host, port)
@@ -69,7 +75,8 @@ export function createHttpServer(parts: HttpParts): HttpServer {
     stop: (graceMs) => {
       isStopping = true
       for (const abort of open) abort.abort()
-      return close(server, graceMs)
+      webSockets.stop()
+      return close(server, graceMs, webSockets.cutOff)
     },
   }
 }
@@ -171,7 +178,7 @@ function hostInUrl(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server, graceMs: number, cutOff: () => void): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => {
       resolve()
@@ -179,6 +186,7 @@ async function close(server: Server, graceMs: number): Promise<void> {
   })
   const timeout = setTimeout(() => {
     server.closeAllConnections()
+    cutOff()
   }, graceMs)
   await closed
   clearTimeout(timeout)

@@ -72,6 +72,16 @@ export const METRIC_TABLE = {
     help: 'Client tokens that were refused, by error code.',
     labels: ['code'],
   },
+  headwater_websocket_closed_total: {
+    kind: 'counter',
+    help: 'WebSocket connections that have ended, by reason; `client-left` is the ordinary one.',
+    labels: ['reason'],
+  },
+  headwater_websocket_connections_count: {
+    kind: 'gauge',
+    help: 'WebSocket connections that are open, whether or not they are set up.',
+    labels: [],
+  },
   headwater_write_checkpoints_total: {
     kind: 'counter',
     help: 'Write checkpoints that clients asked for.',

@@ -1,0 +1,344 @@
+import { tellCode, tellError, tellNotFound, type ToldError } from './error-response.ts'
+import { formatError, formatInterruption } from './error-text.ts'
+import type { HttpParts } from './http-parts.ts'
+import { logFailure } from './log-failure.ts'
+import {
+  type ClientFrame,
+  decodeClientFrame,
+  encodeComplete,
+  encodeError,
+  encodeKeepalive,
+  RSOCKET_ERROR,
+  type RsocketError,
+} from './rsocket-frame.ts'
+import {
+  acceptSetup,
+  readFirstFrame,
+  readRequest,
+  refuseConnection,
+  type RequestFrame,
+  type RsocketClient,
+  type SetupFrame,
+} from './rsocket-setup.ts'
+import { RsocketStream, type StreamSocket } from './rsocket-stream.ts'
+import { REQUEST_BYTES_MAX } from './sync-stream.ts'
+import type { OpenedStream, SyncStreams } from './sync-streams.ts'
+
+/** Streams of one connection at once; clients use one. */
+const STREAMS_MAX = 16
+
+/** Frames that may arrive while the token is verified: clients send their requests without waiting for it. */
+const KEPT_FRAMES_MAX = 2 * STREAMS_MAX
+
+/** Answers that wait for a client that asks and does not read. A well-behaved one is owed a few dozen bytes. */
+const ANSWER_BYTES_MAX = 64 * 1024
+
+/** A client has so long to introduce itself and to have its token verified. */
+const SETUP_TIMEOUT_MS = 15_000
+
+/** How long a client may be silent is what it says itself, within these bounds. */
+const LIFETIME_MIN_MS = 1_000
+const LIFETIME_MAX_MS = 600_000
+
+/** A stream tells the end of its token itself; a client that keeps the connection for longer loses it. */
+const TOKEN_GRACE_MS = 60_000
+
+/** Timers cannot run for longer. */
+const TIMER_MAX_MS = 0x7fffffff
+
+const STREAM_PATH = '/sync/stream'
+const PATH_CHARS_MAX = 100
+
+/** What the signal of a stream is aborted with when its client does not want it any more. */
+const CANCELLED = Symbol('cancelled')
+
+/** Why a connection was closed; a label of its metric. */
+export type CloseReason =
+  | 'client-left'
+  | 'message-too-large'
+  | 'protocol-error'
+  | 'setup-refused'
+  | 'setup-timeout'
+  | 'silent-client'
+  | 'slow-client'
+  | 'stopping'
+  | 'token-ended'
+  | 'too-many-connections'
+
+export type RsocketSocket = StreamSocket & {
+  /** Stops and starts taking messages from the client; some may still arrive in between. */
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Says goodbye after everything that was sent. */
+  readonly close: (reason: CloseReason) => void
+  /** Says nothing, and drops what waits to be sent. */
+  readonly cutOff: (reason: CloseReason) => void
+}
+
+export type ConnectionParts = Pick<HttpParts, 'verify' | 'nowMs' | 'log' | 'metrics'> & {
+  readonly streams: SyncStreams
+  /** Of the HTTP request before. */
+  readonly userAgent: string | undefined
+}
+
+/** `new`, then `verifying` after SETUP, then `open`; `closed` from everywhere, for good. */
+type State =
+  | { readonly at: 'new' }
+  | { readonly at: 'verifying'; readonly kept: Uint8Array[] }
+  | { readonly at: 'open'; readonly client: RsocketClient }
+  | { readonly at: 'closed' }
+
+type ActiveStream = { readonly stream: RsocketStream; readonly abort: AbortController }
+
+/** One RSocket connection: the client says once who it is, and then asks for streams. */
+export class RsocketConnection {
+  readonly #parts: ConnectionParts
+  readonly #socket: RsocketSocket
+  #state: State = { at: 'new' }
+  readonly #active = new Map<number, ActiveStream>()
+  /** Places that this connection holds: as many as it has streams, but one at least while it is open. */
+  readonly #places: (() => void)[] = []
+  /** Runs out when the client says nothing. */
+  #silence: NodeJS.Timeout
+  #tokenEnd: NodeJS.Timeout | undefined
+  /** Sent since there last was room. */
+  #answerBytes = 0
+  #isStopping = false
+
+  constructor(parts: ConnectionParts, socket: RsocketSocket) {
+    this.#parts = parts
+    this.#socket = socket
+    this.#silence = startTimer(SETUP_TIMEOUT_MS, () => this.#close('setup-timeout'))
+  }
+
+  /** Takes one binary message, which it may keep. */
+  receive(message: Uint8Array): void {
+    const state = this.#state
+    switch (state.at) {
+      case 'new':
+        this.#begin(decodeClientFrame(message))
+        break
+      case 'verifying':
+        this.#keep(state.kept, message)
+        break
+      case 'open':
+        this.#silence.refresh()
+        this.#handle(decodeClientFrame(message), state.client)
+        break
+      case 'closed':
+        break
+    }
+  }
+
+  /** So many bytes are sent because the client asked for them, and not as payload. */
+  noteAnswer(bytes: number): void {
+    this.#answerBytes += bytes
+    if (this.#answerBytes > ANSWER_BYTES_MAX) this.#leave('slow-client', this.#socket.cutOff)
+  }
+
+  /** The client has read nearly everything. */
+  noteRoom(): void {
+    this.#answerBytes = 0
+  }
+
+  /** Ends every stream in good order, and then the connection. */
+  stop(): void {
+    this.#isStopping = true
+    for (const { abort } of this.#active.values()) abort.abort()
+    if (this.#active.size === 0) this.#close('stopping')
+  }
+
+  /** The socket is closed, whoever did it: everything that the connection holds is given back. */
+  closed(): void {
+    this.#state = { at: 'closed' }
+    clearTimeout(this.#silence)
+    clearTimeout(this.#tokenEnd)
+    for (const { abort } of this.#active.values()) abort.abort()
+    this.#giveBackPlaces()
+  }
+
+  #begin(frame: ClientFrame): void {
+    const first = readFirstFrame(frame)
+    if (first.kind === 'refused') {
+      this.#refuse(first.error, first.text, 'setup-refused')
+      return
+    }
+    this.#state = { at: 'verifying', kept: [] }
+    this.#socket.pause()
+    void this.#setUp(first)
+  }
+
+  /** The boundary of a setup: never rejects. */
+  async #setUp(frame: SetupFrame): Promise<void> {
+    const result = await acceptSetup(this.#parts, frame, this.#parts.userAgent)
+    if (this.#state.at !== 'verifying') return
+    this.#socket.resume()
+    const place = result.kind === 'accepted' ? this.#parts.streams.connections.take() : undefined
+    if (result.kind === 'refused') {
+      this.#refuse(result.error, result.text, 'setup-refused')
+      return
+    }
+    if (place === undefined) {
+      const { error, text } = refuseConnection()
+      this.#refuse(error, text, 'too-many-connections')
+      return
+    }
+    this.#places.push(place)
+    const { kept } = this.#state
+    const { client } = result
+    this.#state = { at: 'open', client }
+    this.#startTimers(frame, client)
+    for (const message of kept) this.receive(message)
+  }
+
+  #startTimers({ lifetimeMs }: SetupFrame, { user }: RsocketClient): void {
+    clearTimeout(this.#silence)
+    this.#silence = startTimer(Math.min(Math.max(lifetimeMs, LIFETIME_MIN_MS), LIFETIME_MAX_MS), () =>
+      // It is gone or hangs; a goodbye would wait for it.
+      this.#leave('silent-client', this.#socket.cutOff),
+    )
+    const tokenEndMs = user.expiresAtMs + TOKEN_GRACE_MS - this.#parts.nowMs()
+    this.#tokenEnd = startTimer(Math.min(Math.max(tokenEndMs, 0), TIMER_MAX_MS), () => this.#close('token-ended'))
+  }
+
+  #keep(kept: Uint8Array[], message: Uint8Array): void {
+    const keptBytes = kept.reduce((sum, { length }) => sum + length, message.length)
+    if (kept.length >= KEPT_FRAMES_MAX || keptBytes > REQUEST_BYTES_MAX) {
+      this.#refuseFrame('more came before the token was verified than is kept')
+      return
+    }
+    kept.push(message)
+  }
+
+  #handle(frame: ClientFrame, client: RsocketClient): void {
+    switch (frame.kind) {
+      case 'request-stream':
+        this.#request(frame, client)
+        break
+      case 'request-n':
+        this.#active.get(frame.streamId)?.stream.addCredit(frame.credit)
+        break
+      case 'keepalive':
+        if (frame.mustRespond) this.#answer(encodeKeepalive(frame.data))
+        break
+      case 'cancel':
+        this.#active.get(frame.streamId)?.abort.abort(CANCELLED)
+        break
+      case 'error':
+        if (frame.streamId === 0) this.#close('client-left')
+        else this.#active.get(frame.streamId)?.abort.abort(CANCELLED)
+        break
+      case 'setup':
+      case 'resume':
+        this.#refuseFrame('the connection is set up already')
+        break
+      case 'malformed':
+        this.#refuseFrame(frame.problem)
+        break
+      case 'ignored':
+        break
+    }
+  }
+
+  /** The boundary of a request: whatever fails is told on its stream, and logged. */
+  #request(frame: RequestFrame, client: RsocketClient): void {
+    const { streamId } = frame
+    if (this.#active.has(streamId)) {
+      this.#refuseFrame(`stream ${streamId} is open already`)
+      return
+    }
+    try {
+      const refused = this.#open(frame, client)
+      if (refused !== undefined) this.#answerError(streamId, formatError(refused))
+    } catch (error) {
+      logFailure(this.#parts.log, error, { transport: 'websocket' })
+      this.#answerError(streamId, formatError(tellError(error)))
+    }
+  }
+
+  /** Undefined when the stream was opened. Throws `bad-request`. */
+  #open(frame: RequestFrame, client: RsocketClient): ToldError | undefined {
+    if (this.#isStopping) return tellCode('shutting-down')
+    if (this.#active.size >= STREAMS_MAX) {
+      return tellCode('too-many-connections', `A connection can have ${STREAMS_MAX} sync streams at once`)
+    }
+    const { path, readSyncRequest } = readRequest(frame, client)
+    if (path !== STREAM_PATH) return tellNotFound(JSON.stringify(path ?? '').slice(0, PATH_CHARS_MAX))
+    const request = readSyncRequest()
+    if (this.#active.size >= this.#places.length) {
+      const place = this.#parts.streams.connections.take()
+      if (place === undefined) return tellCode('too-many-connections', 'No further sync stream can be opened now')
+      this.#places.push(place)
+    }
+    const abort = new AbortController()
+    const opened = this.#parts.streams.open(
+      { request, user: client.user, format: 'bson', keepaliveMs: Infinity },
+      { transport: 'websocket', userAgent: client.userAgent, signal: abort.signal },
+    )
+    const stream = new RsocketStream(frame.streamId, frame.credit, this.#socket, abort.signal)
+    this.#active.set(frame.streamId, { stream, abort })
+    void this.#serve(frame.streamId, opened)
+    return undefined
+  }
+
+  /** From its first line to its end. Never rejects. */
+  async #serve(streamId: number, opened: OpenedStream): Promise<void> {
+    const active = this.#active.get(streamId)
+    if (active === undefined) return
+    const { stream, abort } = active
+    const { hasSent, error } = await stream.send(opened)
+    this.#active.delete(streamId)
+    this.#giveBackPlaces()
+    if (this.#state.at === 'closed' || abort.signal.reason === CANCELLED) return
+    if (error !== undefined) {
+      logFailure(this.#parts.log, error, { transport: 'websocket', path: STREAM_PATH })
+      const told = tellError(error)
+      this.#answerError(streamId, hasSent ? formatInterruption(told) : formatError(told))
+    } else if (hasSent) {
+      this.#answer(encodeComplete(streamId))
+    } else {
+      // Clients that saw no line would wait for ever after a normal end.
+      this.#answerError(streamId, formatError(tellCode(this.#isStopping ? 'shutting-down' : 'no-sync-config')))
+    }
+    if (this.#isStopping && this.#active.size === 0) this.#close('stopping')
+  }
+
+  #giveBackPlaces(): void {
+    const needed = Math.max(this.#active.size, this.#state.at === 'closed' ? 0 : 1)
+    for (const giveBack of this.#places.splice(needed)) giveBack()
+  }
+
+  #answerError(streamId: number, text: string): void {
+    this.#answer(encodeError(streamId, RSOCKET_ERROR.applicationError, text))
+  }
+
+  #answer(frame: Uint8Array): void {
+    this.#socket.send(frame)
+    this.noteAnswer(frame.length)
+  }
+
+  #refuseFrame(problem: string): void {
+    const text = formatError(tellCode('bad-request', `Cannot go on with this connection: ${problem}`))
+    this.#refuse(RSOCKET_ERROR.connectionError, text, 'protocol-error')
+  }
+
+  /** Tells why the whole connection ends. */
+  #refuse(error: RsocketError, text: string, reason: CloseReason): void {
+    this.#socket.send(encodeError(0, error, text))
+    this.#close(reason)
+  }
+
+  #close(reason: CloseReason): void {
+    this.#leave(reason, this.#socket.close)
+  }
+
+  #leave(reason: CloseReason, leave: (reason: CloseReason) => void): void {
+    if (this.#state.at === 'closed') return
+    this.closed()
+    leave(reason)
+  }
+}
+
+function startTimer(delayMs: number, onTimeout: () => void): NodeJS.Timeout {
+  return setTimeout(onTimeout, delayMs).unref()
+}

@@ -1,0 +1,113 @@
+import { decodeSyncRequest, HeadwaterError, type RequestObject, type SyncRequest } from '@headwater/protocol'
+import { readAuthorization } from '../auth/authorization-header.ts'
+import { refuse, type VerifiedUser } from '../auth/claims.ts'
+import { tellCode, tellError } from './error-response.ts'
+import { formatError } from './error-text.ts'
+import type { HttpParts } from './http-parts.ts'
+import { logFailure } from './log-failure.ts'
+import { noteRefusal } from './refusal.ts'
+import { type ClientFrame, RSOCKET_ERROR, type RsocketError } from './rsocket-frame.ts'
+import { decodePayload, findEncoding, type PayloadEncoding } from './rsocket-payload.ts'
+
+/** Who is at the other end of a connection, and how it encodes what it sends. */
+export type RsocketClient = {
+  readonly user: VerifiedUser
+  readonly userAgent: string | undefined
+  readonly metadataEncoding: PayloadEncoding
+  readonly dataEncoding: PayloadEncoding
+}
+
+/** `text` is for the client. */
+export type SetupRefusal = { readonly kind: 'refused'; readonly error: RsocketError; readonly text: string }
+
+export type SetupFrame = Extract<ClientFrame, { readonly kind: 'setup' }>
+export type RequestFrame = Extract<ClientFrame, { readonly kind: 'request-stream' }>
+
+type SetupParts = Pick<HttpParts, 'verify' | 'log' | 'metrics'>
+
+/** The first frame of a connection, if it can be one. */
+export function readFirstFrame(frame: ClientFrame): SetupFrame | SetupRefusal {
+  if (frame.kind === 'resume') return refuseSetup(RSOCKET_ERROR.rejectedResume, 'Connections cannot be resumed here')
+  if (frame.kind !== 'setup') {
+    return refuseSetup(
+      RSOCKET_ERROR.unsupportedSetup,
+      `The first frame must be SETUP${frame.kind === 'malformed' ? `: ${frame.problem}` : ''}`,
+    )
+  }
+  if (frame.majorVersion !== 1) {
+    return refuseSetup(RSOCKET_ERROR.unsupportedSetup, `RSocket ${frame.majorVersion} is not served, only 1.0`)
+  }
+  if (frame.wantsResume || frame.wantsLease) {
+    const what = frame.wantsResume ? 'resumption' : 'leases'
+    return refuseSetup(RSOCKET_ERROR.rejectedSetup, `Connections with ${what} are not served`)
+  }
+  return frame
+}
+
+/** Verifies the token of a SETUP; `userAgent` is that of the HTTP request before. Never rejects; logs what is refused. */
+export async function acceptSetup(
+  parts: SetupParts,
+  frame: SetupFrame,
+  userAgent: string | undefined,
+): Promise<{ readonly kind: 'accepted'; readonly client: RsocketClient } | SetupRefusal> {
+  try {
+    const { metadataEncoding, dataEncoding } = readEncodings(frame)
+    if (frame.metadata === undefined) {
+      return refuseToken(parts, refuse('auth-bad-token', 'The setup has no metadata, which should have the token'))
+    }
+    const metadata = decodePayload(frame.metadata, metadataEncoding, 'metadata of the setup')
+    const token = readAuthorization(textOf(metadata, 'token'))
+    if (token === undefined) return refuseToken(parts, refuse('auth-missing', 'The setup has no token'))
+    const result = await parts.verify(token)
+    if (result.kind === 'refused') return refuseToken(parts, result)
+    const client = { user: result.user, userAgent: textOf(metadata, 'user_agent') ?? userAgent }
+    return { kind: 'accepted', client: { ...client, metadataEncoding, dataEncoding } }
+  } catch (error) {
+    logFailure(parts.log, error, { transport: 'websocket' })
+    return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellError(error)))
+  }
+}
+
+/** As many connections are open as may be. */
+export function refuseConnection(): SetupRefusal {
+  const message = 'As many sync streams are open as the service allows'
+  return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellCode('too-many-connections', message)))
+}
+
+/** The path and the request of one stream. Throws `bad-request`. */
+export function readRequest(
+  { metadata, data }: RequestFrame,
+  { metadataEncoding, dataEncoding }: RsocketClient,
+): { readonly path: string | undefined; readonly readSyncRequest: () => SyncRequest } {
+  if (metadata === undefined) throw new HeadwaterError('bad-request', 'Cannot read the request: it has no metadata')
+  const path = textOf(decodePayload(metadata, metadataEncoding, 'metadata of the request'), 'path')
+  return { path, readSyncRequest: () => decodeSyncRequest(decodePayload(data, dataEncoding, 'request')) }
+}
+
+/** Throws `unsupported-media-type`. */
+function readEncodings({
+  metadataType,
+  dataType,
+}: SetupFrame): Pick<RsocketClient, 'metadataEncoding' | 'dataEncoding'> {
+  const [metadataEncoding, dataEncoding] = [findEncoding(metadataType), findEncoding(dataType)]
+  if (metadataEncoding !== undefined && dataEncoding !== undefined) return { metadataEncoding, dataEncoding }
+  throw new HeadwaterError(
+    'unsupported-media-type',
+    `Cannot read the setup: expected application/json or application/bson, got ${JSON.stringify(metadataType)} for ` +
+      `metadata and ${JSON.stringify(dataType)} for data`,
+  )
+}
+
+function textOf(fields: RequestObject, name: string): string | undefined {
+  const value = Object.hasOwn(fields, name) ? fields[name] : undefined
+  return typeof value === 'string' ? value : undefined
+}
+
+function refuseToken(parts: SetupParts, refusal: Parameters<typeof noteRefusal>[1]): SetupRefusal {
+  noteRefusal(parts, refusal)
+  return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellCode(refusal.code, refusal.message)))
+}
+
+function refuseSetup(error: RsocketError, text: string): SetupRefusal {
+  return { kind: 'refused', error, text }
+}

@@ -1,0 +1,104 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { answerCode } from './error-response.ts'
+import type { HttpParts } from './http-parts.ts'
+import { Slots } from './slots.ts'
+import { REQUEST_BYTES_MAX } from './sync-stream.ts'
+import type { SyncStreams } from './sync-streams.ts'
+import { readUserAgent } from './user-agent.ts'
+import { WebSocketConnection } from './web-socket-connection.ts'
+
+/** A few compressed bytes can become a whole message in memory, so few may send such before it is known who they are. */
+const COMPRESSED_NEWCOMERS_MAX = 32
+
+/** For the answer to a goodbye. */
+const CLOSE_TIMEOUT_MS = 5_000
+
+/** Clients send a message in one piece, or in a few; a network cuts it into more. */
+const FRAGMENTS_MAX = 1_024
+const CHUNKS_MAX = 16_384
+
+/** Small windows, as every open connection keeps its compressor; small messages are not worth it. */
+const DEFLATE = {
+  serverMaxWindowBits: 12,
+  clientNoContextTakeover: true,
+  threshold: 1_024,
+  zlibDeflateOptions: { level: 1, memLevel: 5 },
+}
+
+/** Who cannot take windows of the size above gets messages as they are. */
+const SMALLER_WINDOW = /server_max_window_bits\s*=\s*"?(?:8|9|10|11)\b/
+
+export type WebSockets = {
+  /** Takes over the socket of a request that asks for it. */
+  readonly upgrade: (message: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** Ends streams in good order, and then their connections. */
+  readonly stop: () => void
+  /** Cuts off what is left. */
+  readonly cutOff: () => void
+}
+
+/** Sync streams over WebSockets, on any path: clients prove who they are in the first message. */
+export function createWebSockets(parts: HttpParts, streams: SyncStreams): WebSockets {
+  const settings = {
+    noServer: true,
+    clientTracking: false,
+    autoPong: false,
+    maxPayload: REQUEST_BYTES_MAX,
+    maxFragments: FRAGMENTS_MAX,
+    maxBufferedChunks: CHUNKS_MAX,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  }
+  const plain = new WebSocketServer({ ...settings, perMessageDeflate: false })
+  const compressing = new WebSocketServer({ ...settings, perMessageDeflate: DEFLATE })
+  const newcomers = new Slots(COMPRESSED_NEWCOMERS_MAX)
+  const open = new Set<WebSocketConnection>()
+  let isStopping = false
+
+  return {
+    upgrade: (message, socket, head) => {
+      if (isStopping) {
+        refuseUpgrade(socket)
+        return
+      }
+      const mayCompress = offersCompression(message) && newcomers.hasFree
+      const releaseCompressor = mayCompress ? streams.compressors.take() : undefined
+      const releaseNewcomer = releaseCompressor === undefined ? undefined : newcomers.take()
+      socket.once('close', () => {
+        releaseCompressor?.()
+        releaseNewcomer?.()
+      })
+      const server = releaseCompressor === undefined ? plain : compressing
+      server.handleUpgrade(message, socket, head, (webSocket) => {
+        const userAgent = readUserAgent(message.headers)
+        const connection = new WebSocketConnection({ ...parts, streams, userAgent }, { webSocket, socket })
+        open.add(connection)
+        connection.onFirstMessage = releaseNewcomer
+        connection.onClosed = () => open.delete(connection)
+      })
+    },
+    stop: () => {
+      isStopping = true
+      for (const connection of open) connection.stop()
+    },
+    cutOff: () => {
+      for (const connection of open) connection.cutOff('stopping')
+    },
+  }
+}
+
+function offersCompression({ headers }: IncomingMessage): boolean {
+  const offers = headers['sec-websocket-extensions'] ?? ''
+  return offers.includes('permessage-deflate') && !SMALLER_WINDOW.test(offers)
+}
+
+function refuseUpgrade(socket: Duplex): void {
+  const { status, headers, body } = answerCode('shutting-down')
+  const head = Object.entries({ ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' })
+  socket.on('error', () => socket.destroy())
+  socket.end(
+    `HTTP/1.1 ${status} Service Unavailable\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
+    () => socket.destroy(),
+  )
+}
