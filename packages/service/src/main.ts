@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { HeadwaterError } from '@headwater/protocol'
 import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
+import { supabaseJwksUrl } from './auth/supabase.ts'
 import { createTokenVerifier } from './auth/token.ts'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
 import type { Health } from './http/probes.ts'
@@ -75,7 +76,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     stopping.abort()
     await feed.ended
   })
-  const verifier = createTokenVerifier({ ...settings.auth, nowMs: Date.now, log, signal: stopping.signal })
+  const { auth, source } = settings
+  const supabase =
+    auth.supabase || auth.supabaseJwtSecret !== undefined
+      ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
+      : undefined
+  const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
   const rounds = new SharedRounds(storage)
   const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
   const requestWriteCheckpoint = (key: string): Promise<bigint> => deployment.current().requestWriteCheckpoint(key)

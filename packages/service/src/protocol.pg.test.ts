@@ -47,16 +47,16 @@ test('[protocol 21, 22, 23, 31, 32, 33, 44, 51, 56] every line is one object und
     expect(Object.keys(json)).toHaveLength(1)
     expect(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""')).not.toMatch(/\d[.eE]/)
   }
-  const [bucket] = lines[0]?.json.checkpoint.buckets
-  expect(lines[0]?.json.checkpoint.buckets).toHaveLength(1)
+  const [bucket] = jsonAt(lines, 0).checkpoint.buckets
+  expect(jsonAt(lines, 0).checkpoint.buckets).toHaveLength(1)
   expect(bucket).toMatchObject({ count: 2, priority: 1, subscriptions: [{ default: 0 }] })
   expect(bucket.bucket).not.toMatch(/^\$/)
-  const sum = lines[1]?.json.data.data.reduce(
+  const sum = jsonAt(lines, 1).data.data.reduce(
     (total: number, { checksum }: { checksum: number }) => total + checksum,
     0,
   )
   expect(bucket.checksum).toBe(sum | 0)
-  expect(lines[1]?.json.data.data).toHaveLength(2)
+  expect(jsonAt(lines, 1).data.data).toHaveLength(2)
 })
 
 test('[protocol 34, 35, 36, 54, 55] a bucket of several subscriptions comes once, with all reasons and the smallest priority', async () => {
@@ -72,8 +72,7 @@ test('[protocol 34, 35, 36, 54, 55] a bucket of several subscriptions comes once
       ],
     },
   })
-  const [first] = await stream.until('checkpoint_complete')
-  const { streams, buckets } = first?.json.checkpoint
+  const { streams, buckets } = jsonAt(await stream.until('checkpoint_complete'), 0).checkpoint
   expect(streams).toEqual([
     { name: 'mine', is_default: true, errors: [] },
     { name: 'project', is_default: false, errors: [] },
@@ -183,7 +182,7 @@ test('[protocol 72, 73, 74, 75, 76, 38] a write checkpoint ascends, and comes wi
     for (let isCovered = false; !isCovered;) {
       const lines = await named.until('checkpoint_complete')
       for (const { json } of lines) for (const { object_id } of json.data?.data ?? []) seen.add(object_id)
-      const { write_checkpoint } = lines[0]?.json.checkpoint_diff
+      const { write_checkpoint } = jsonAt(lines, 0).checkpoint_diff
       isCovered = write_checkpoint !== undefined && BigInt(write_checkpoint) >= BigInt(number)
       if (round > 1) expect(write_checkpoint).toMatch(/^\d+$/)
     }
@@ -220,7 +219,7 @@ test('[protocol 75, 77, 78] the number of a client is announced once what was wr
   for (let announced: string | undefined; announced !== '2';) {
     const lines = await stream.until('checkpoint_complete')
     for (const { json } of lines) for (const { object_id } of json.data?.data ?? []) seen.push(object_id)
-    announced = lines[0]?.json.checkpoint_diff.write_checkpoint
+    announced = jsonAt(lines, 0).checkpoint_diff.write_checkpoint
   }
   expect(seen).toEqual(['E1'])
   expect((await ask('0')).status).toBe(400)
@@ -232,7 +231,7 @@ test('the oldest clients are told the checkpoint that has their writes', async (
   const { data } = (await response.json()) as { data: { checkpoint: string } }
   await using stream = await openLines(stage.url, tokenOf('fay'), { raw_data: true })
   const lines = await stream.until('checkpoint_complete')
-  const [put] = lines[1]?.json.data.data
+  const [put] = jsonAt(lines, 1).data.data
   expect(put.object_id).toBe('F1')
   expect(BigInt(data.checkpoint)).toBeGreaterThanOrEqual(BigInt(put.op_id))
 })
@@ -308,4 +307,11 @@ function idsByLine(lines: readonly RawLine[]): readonly (readonly string[])[] {
 function bodyOf(response: Response): ReadableStream<Uint8Array> {
   if (response.body === null) throw new Error('there is no body')
   return response.body
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- Lines of every kind.
+function jsonAt(lines: readonly RawLine[], index: number): any {
+  const line = lines[index]
+  if (line === undefined) throw new Error(`there are only ${lines.length} lines`)
+  return line.json
 }

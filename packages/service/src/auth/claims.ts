@@ -51,10 +51,12 @@ export function checkClaims(claims: RequestObject, rules: ClaimRules, nowMs: num
       audienceAccepted: rules.audience,
     })
   }
-  if (expiresAt - issuedAt > rules.lifetimeMaxSeconds) {
+  // A time of issue in the future may be a fast clock, or an attempt at a token that lives longer than tokens may.
+  const lifetime = Math.max(expiresAt - issuedAt, expiresAt - nowSeconds - CLOCK_TOLERANCE_SECONDS)
+  if (lifetime > rules.lifetimeMaxSeconds) {
     return refuse(
       'auth-lifetime',
-      `The token is valid for ${expiresAt - issuedAt} s; expected at most ${rules.lifetimeMaxSeconds} s`,
+      `The token is valid for ${Math.ceil(lifetime)} s; expected at most ${rules.lifetimeMaxSeconds} s`,
     )
   }
   if (!isObjectOrAbsent(claims['parameters'])) {

@@ -1,4 +1,5 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import type { ClaimRules } from './claims.ts'
 
 /** A JSON Web Key, private or public; only its public part is used. */
 export type Jwk = { readonly kty: string; readonly [field: string]: unknown }
@@ -9,6 +10,8 @@ export type VerifyKey = {
   readonly kid: string | undefined
   readonly algorithms: readonly string[]
   readonly key: KeyObject
+  /** What claims this key's tokens must have, when that is not what the settings say. */
+  readonly rules?: ClaimRules | undefined
 }
 
 /** Every algorithm that is accepted, by the key that it takes. Not among them: `none`, and the RSA-PSS family. */
@@ -19,6 +22,7 @@ const ALGORITHMS = {
   'P-384': ['ES384'],
   'P-521': ['ES512'],
   Ed25519: ['EdDSA'],
+  Ed448: ['EdDSA'],
 } as const satisfies Record<string, readonly string[]>
 
 const SUPPORTED: ReadonlySet<string> = new Set(Object.values(ALGORITHMS).flat())
@@ -65,7 +69,7 @@ function algorithmsOf(jwk: Jwk): readonly string[] | undefined {
   if (jwk.kty === 'RSA' || jwk.kty === 'oct') return ALGORITHMS[jwk.kty]
   const curve = jwk['crv']
   if (jwk.kty === 'EC' && (curve === 'P-256' || curve === 'P-384' || curve === 'P-521')) return ALGORITHMS[curve]
-  if (jwk.kty === 'OKP' && curve === 'Ed25519') return ALGORITHMS[curve]
+  if (jwk.kty === 'OKP' && (curve === 'Ed25519' || curve === 'Ed448')) return ALGORITHMS[curve]
   return undefined
 }
 

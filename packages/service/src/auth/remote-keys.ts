@@ -1,5 +1,8 @@
+import type { LookupFunction } from 'node:net'
 import { HeadwaterError } from '@headwater/protocol'
 import type { Log } from '../observe/log.ts'
+import type { ClaimRules } from './claims.ts'
+import { fetchKeys } from './fetch-keys.ts'
 import { FETCH_BUDGET_FULL, spendFetch } from './fetch-budget.ts'
 import { isForVerifying, type Jwk, keyOfJwk, type VerifyKey } from './keys.ts'
 
@@ -10,11 +13,16 @@ const EXPIRE_AFTER_MS = 60 * 60_000
 /** The longest that one request waits for a key server. */
 const WAIT_MS = 3_000
 const FETCH_TIMEOUT_MS = 30_000
-const BODY_BYTES_MAX = 1024 * 1024
 const KEYS_MAX = 1_000
 
 export type RemoteKeysOptions = {
   readonly url: URL
+  /** May the server be in a private network? */
+  readonly mayBePrivate: boolean
+  /** Of tokens signed with these keys; undefined: those of the settings. */
+  readonly rules: ClaimRules | undefined
+  /** How names become addresses, for tests. */
+  readonly resolve?: LookupFunction | undefined
   readonly nowMs: () => number
   readonly log: Pick<Log, 'warn'>
   /** Ends a fetch that is under way. */
@@ -68,19 +76,23 @@ export class RemoteKeys {
       this.#fetchedAtMs = this.#options.nowMs()
       this.#error = undefined
     } catch (cause) {
-      const error = this.#unavailable(cause instanceof Error ? cause.message : String(cause), cause)
+      const error =
+        cause instanceof HeadwaterError
+          ? cause
+          : this.#unavailable(cause instanceof Error ? cause.message : String(cause), cause)
       this.#error = error
       if (!this.#options.signal.aborted) this.#options.log.warn('jwks-fetch-failed', { error })
     }
   }
 
   async #download(): Promise<readonly Jwk[]> {
-    const response = await fetch(this.#options.url, {
-      headers: { accept: 'application/json' },
-      signal: AbortSignal.any([AbortSignal.timeout(FETCH_TIMEOUT_MS), this.#options.signal]),
+    const { url, mayBePrivate, resolve, signal } = this.#options
+    const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS)
+    const text = await fetchKeys(url, {
+      mayBePrivate,
+      signal: AbortSignal.any([timeout, signal]),
+      ...(resolve === undefined ? {} : { resolve }),
     })
-    const text = await readBounded(response)
-    if (!response.ok) throw new Error(`the answer has status ${response.status}`)
     return parseKeySet(text)
   }
 
@@ -89,7 +101,7 @@ export class RemoteKeys {
     return jwks.flatMap((jwk) => {
       if (jwk.kty === 'oct' || !isForVerifying(jwk)) return []
       try {
-        return [keyOfJwk(jwk)]
+        return [{ ...keyOfJwk(jwk), rules: this.#options.rules }]
       } catch (error) {
         this.#options.log.warn('jwks-key-ignored', { url: this.#options.url.href, kid: jwk['kid'], error })
         return []
@@ -102,18 +114,6 @@ export class RemoteKeys {
       cause,
     })
   }
-}
-
-async function readBounded(response: Response): Promise<string> {
-  const utf8 = new TextDecoder()
-  let text = ''
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > BODY_BYTES_MAX) throw new Error(`the answer is longer than ${BODY_BYTES_MAX} bytes`)
-    text += utf8.decode(chunk, { stream: true })
-  }
-  return text + utf8.decode()
 }
 
 function parseKeySet(text: string): readonly Jwk[] {

@@ -1,9 +1,11 @@
+import { generateKeyPairSync, sign as signBytes } from 'node:crypto'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, isIPv6, type LookupFunction } from 'node:net'
 import { HeadwaterError, type JsonObject } from '@headwater/protocol'
 import { CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Jwk } from './keys.ts'
+import { supabaseJwksUrl } from './supabase.ts'
 import { type AuthOptions, createTokenVerifier } from './token.ts'
 
 const SECRET = 'a shared secret of some length, as text: ä'
@@ -56,6 +58,11 @@ describe('a token signed with the shared secret', () => {
     ['a foreign audience', { aud: 'other' }, 'auth-audience'],
     ['an audience that is no text', { aud: [5] }, 'auth-audience'],
     ['a lifetime above a day', { exp: NOW + 86_401 }, 'auth-lifetime'],
+    [
+      'a life of more than a day from now, whenever it was issued',
+      { iat: NOW + 900, exp: NOW + 86_461 },
+      'auth-lifetime',
+    ],
   ])('[protocol 67] is refused with %s', async (_what, claims, code) => {
     expect(await verify(await sign({ ...valid(), ...claims }))).toMatchObject({ kind: 'refused', code })
   })
@@ -65,6 +72,7 @@ describe('a token signed with the shared secret', () => {
     ['a time of issue in the future', { iat: NOW + 200 }],
     ['a start within the next minute', { nbf: NOW + 60 }],
     ['a lifetime of a day', { exp: NOW + 86_400 }],
+    ['a lifetime of a day by a clock that is a minute fast', { iat: NOW + 60, exp: NOW + 86_460 }],
     ['one accepted audience among others', { aud: ['other', 'app'] }],
     ['parameters that are null', { parameters: null }],
   ])('is accepted with %s', async (_what, claims) => {
@@ -98,10 +106,42 @@ describe('a token signed with the shared secret', () => {
 })
 
 describe('static keys', () => {
-  test.each(['RS256', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])('verify %s', async (alg) => {
+  test.each(['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])('verify %s', async (alg) => {
     const signer = await makeSigner(alg)
     const verifier = open({ keys: [signer.jwk] })
     expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('on the curve Ed448 verify, and nothing that was changed', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ed448')
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const signed = `${part({ alg: 'EdDSA' })}.${part(valid())}`
+    const signature = signBytes(null, Buffer.from(signed), privateKey).toString('base64url')
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kty: 'OKP' }
+    const verifier = open({ keys: [jwk] })
+    expect(await verifier.verify(`${signed}.${signature}`)).toMatchObject({ kind: 'verified' })
+    const other = `${part({ alg: 'EdDSA' })}.${part({ ...valid(), sub: 'u2' })}`
+    expect(await verifier.verify(`${other}.${signature}`)).toMatchObject({ code: 'auth-bad-token' })
+    const critical = `${part({ alg: 'EdDSA', crit: ['x'], x: 1 })}.${part(valid())}`
+    const again = signBytes(null, Buffer.from(critical), privateKey).toString('base64url')
+    expect(await verifier.verify(`${critical}.${again}`)).toMatchObject({ code: 'auth-bad-token' })
+  })
+
+  test('the RSA-PSS family is not accepted', async () => {
+    const signer = await makeSigner('PS256')
+    const token = await signer.sign(valid())
+    expect(await open({ keys: [{ ...signer.jwk, alg: undefined }] }).verify(token)).toMatchObject({
+      code: 'auth-bad-token',
+    })
+  })
+
+  test('[protocol 68] a token whose kid is of a key for another algorithm is refused, whatever other keys there are', async () => {
+    const [named, wildcard] = [await makeSigner('ES256', 'one'), await makeSigner('RS256')]
+    const verifier = open({ keys: [wildcard.jwk, named.jwk] })
+    expect(await verifier.verify(await wildcard.sign(valid(), 'one'))).toMatchObject({
+      code: 'auth-bad-token',
+      message: 'Unexpected token algorithm',
+    })
   })
 
   test('of a shared secret verify the algorithm they are for', async () => {
@@ -274,7 +314,98 @@ describe('a JWKS URL', () => {
   })
 })
 
-type Answer = { readonly status: number; readonly body: string }
+describe('the address of a key server', () => {
+  test.each([
+    'http://127.0.0.1:1/',
+    'http://[::1]:1/',
+    'http://169.254.169.254/latest',
+    'http://2130706433/',
+    'http://0x7f.1/',
+  ])('%s is not public, and nothing is sent there', async (url) => {
+    const signer = await makeSigner('ES256', 'one')
+    const verifier = open({ jwksUrls: [url], jwksPrivate: false })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ code: 'jwks-address-refused' })
+  })
+
+  test.each<[what: string, addresses: readonly string[]]>([
+    ['a private address', ['127.0.0.1']],
+    ['a public address and a private one', ['1.1.1.1', '127.0.0.1']],
+    ['a private address in a form of IPv6', ['::ffff:127.0.0.1']],
+  ])('by a name that stands for %s is refused', async (_what, addresses) => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [signer.jwk])
+    const url = server.url.replace('127.0.0.1', 'keys.example')
+    const verifier = open({ jwksUrls: [url], jwksPrivate: false, resolve: resolveTo(() => addresses) })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ code: 'jwks-address-refused' })
+    expect(server.hits()).toBe(0)
+  })
+
+  test('is looked up once for each fetch: what was checked is what is connected to', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [signer.jwk])
+    let lookups = 0
+    const resolve = resolveTo(() => {
+      lookups += 1
+      return ['127.0.0.1']
+    })
+    const verifier = open({ jwksUrls: [server.url.replace('127.0.0.1', 'keys.example')], resolve })
+    expect(await verifier.verify(await signer.sign(valid()))).toMatchObject({ kind: 'verified' })
+    expect([lookups, server.hits()]).toEqual([1, 1])
+  })
+
+  test('does not change by a redirect', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const keys = await serveKeys(() => [signer.jwk])
+    const server = await serve(() => ({ status: 302, body: '', location: keys.url }))
+    expect(await open({ jwksUrls: [server.url] }).verify(await signer.sign(valid()))).toMatchObject({
+      code: 'jwks-unavailable',
+    })
+    expect([server.hits(), keys.hits()]).toEqual([1, 0])
+  })
+})
+
+describe('tokens of Supabase', () => {
+  const secret = 'the secret of the project'
+  const claims = { sub: 'u1', aud: 'authenticated', iat: NOW, exp: NOW + 606_000 }
+
+  test('signed with the secret of the project have their own audience and may live for a week', async () => {
+    const verifier = open({ supabase: { secret } })
+    expect(await verifier.verify(await sign(claims, secret))).toMatchObject({ kind: 'verified' })
+    expect(await verifier.verify(await sign({ ...claims, aud: 'app' }, secret))).toMatchObject({
+      code: 'auth-audience',
+    })
+    expect(await verifier.verify(await sign({ ...claims, exp: NOW + 606_001 }, secret))).toMatchObject({
+      code: 'auth-lifetime',
+    })
+  })
+
+  test('signed with the keys of the project too, and nobody else’s tokens may', async () => {
+    const signer = await makeSigner('ES256', 'one')
+    const server = await serveKeys(() => [signer.jwk])
+    const verifier = open({ secret: SECRET, supabase: { jwksUrl: server.url } })
+    expect(await verifier.verify(await signer.sign(claims))).toMatchObject({ kind: 'verified' })
+    expect(await verifier.verify(await sign(claims))).toMatchObject({ code: 'auth-audience' })
+    expect(await verifier.verify(await sign(valid()))).toMatchObject({ kind: 'verified' })
+  })
+
+  test('that no key fits get a hint into the log', async () => {
+    const result = await open({ supabase: { secret } }).verify(await sign(claims, 'another'))
+    expect(result).toMatchObject({ code: 'auth-bad-token', details: { hint: expect.stringContaining('Supabase') } })
+  })
+
+  test.each([
+    [
+      'postgresql://u:p@db.abcdef.supabase.co:5432/postgres',
+      'https://abcdef.supabase.co/auth/v1/.well-known/jwks.json',
+    ],
+    ['postgresql://u:p@db.abcdef.supabase.co.evil.example/postgres', undefined],
+    ['postgresql://u:p@localhost/postgres', undefined],
+  ])('have their keys by the URL of the database: %s', (databaseUrl, jwksUrl) => {
+    expect(supabaseJwksUrl(databaseUrl)).toBe(jwksUrl)
+  })
+})
+
+type Answer = { readonly status: number; readonly body: string; readonly location?: string }
 
 function valid(): JWTPayload & JsonObject {
   return { sub: 'u1', iat: NOW, exp: NOW + 300, aud: 'app' }
@@ -286,7 +417,14 @@ function open(options: Partial<AuthOptions>): ReturnType<typeof createTokenVerif
     stop.abort()
   })
   const log = { warn: () => undefined }
-  return createTokenVerifier({ audience: ['app'], nowMs: () => NOW_MS, log, signal: stop.signal, ...options })
+  return createTokenVerifier({
+    audience: ['app'],
+    jwksPrivate: true,
+    nowMs: () => NOW_MS,
+    log,
+    signal: stop.signal,
+    ...options,
+  })
 }
 
 function verify(token: string): ReturnType<ReturnType<typeof createTokenVerifier>['verify']> {
@@ -328,6 +466,14 @@ function fakeClock(): { read: () => number; pass: (ms: number) => void } {
   }
 }
 
+function resolveTo(addresses: () => readonly string[]): LookupFunction {
+  return (_host, options, callback) => {
+    const found = addresses().map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
+    if (options.all === true) callback(null, found)
+    else callback(null, found[0]?.address ?? '', found[0]?.family)
+  }
+}
+
 function serveKeys(keys: () => readonly object[]): ReturnType<typeof serve> {
   return serve(() => ({ status: 200, body: JSON.stringify({ keys: keys() }) }))
 }
@@ -336,7 +482,9 @@ async function serve(answer: () => Answer | Promise<Answer>): Promise<{ url: str
   let hits = 0
   const server = createServer((_request, response) => {
     hits += 1
-    void Promise.resolve(answer()).then(({ status, body }) => response.writeHead(status).end(body))
+    void Promise.resolve(answer()).then(({ status, body, location }) =>
+      response.writeHead(status, location === undefined ? {} : { location }).end(body),
+    )
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => {

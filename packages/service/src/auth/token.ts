@@ -1,10 +1,13 @@
+import type { LookupFunction } from 'node:net'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 import { parseRequestJson } from '@headwater/sync-config'
-import { compactVerify, decodeProtectedHeader } from 'jose'
+import { decodeProtectedHeader } from 'jose'
 import type { Log } from '../observe/log.ts'
-import { checkClaims, type Refusal, refuse, type VerifyResult } from './claims.ts'
+import { checkClaims, type ClaimRules, type Refusal, refuse, type VerifyResult } from './claims.ts'
 import { isSecretAlgorithm, isSupportedAlgorithm, type Jwk, keyOfJwk, keyOfSecret, type VerifyKey } from './keys.ts'
 import { RemoteKeys } from './remote-keys.ts'
+import { readSigned } from './signature.ts'
+import { keyOfSupabaseSecret, SUPABASE_RULES } from './supabase.ts'
 
 const LIFETIME_MAX_SECONDS_DEFAULT = 86_400
 
@@ -13,6 +16,12 @@ export type AuthOptions = {
   readonly secret?: string | undefined
   readonly keys?: readonly Jwk[] | undefined
   readonly jwksUrls?: readonly string[] | undefined
+  /** May key servers be in private networks? Not unless said so. */
+  readonly jwksPrivate?: boolean | undefined
+  /** Keys of a Supabase project, whose tokens have an audience and a lifetime of their own. */
+  readonly supabase?: { readonly jwksUrl?: string | undefined; readonly secret?: string | undefined } | undefined
+  /** How names of key servers become addresses, for tests. */
+  readonly resolve?: LookupFunction | undefined
   /** Accepted audiences; empty or absent: the audience is not looked at. */
   readonly audience?: readonly string[] | undefined
   readonly lifetimeMaxSeconds?: number | undefined
@@ -28,12 +37,19 @@ export type TokenVerifier = { readonly verify: (token: string) => Promise<Verify
 
 /** Throws `jwks-settings` for a key or URL that cannot be used. Fetches nothing until the first token. */
 export function createTokenVerifier(options: AuthOptions): TokenVerifier {
-  const { nowMs, log, signal } = options
-  const local = [
-    ...(options.secret === undefined ? [] : [keyOfSecret(options.secret)]),
-    ...(options.keys ?? []).map(importSetting),
-  ]
-  const remotes = (options.jwksUrls ?? []).map((url) => new RemoteKeys({ url: parseUrl(url), nowMs, log, signal }))
+  const { nowMs, supabase } = options
+  const keys: Keys = {
+    local: [
+      ...(options.secret === undefined ? [] : [keyOfSecret(options.secret)]),
+      ...(options.keys ?? []).map(importSetting),
+      ...(supabase?.secret === undefined ? [] : [keyOfSupabaseSecret(supabase.secret)]),
+    ],
+    remotes: [
+      ...(options.jwksUrls ?? []).map((url) => openRemote(options, url)),
+      ...(supabase?.jwksUrl === undefined ? [] : [openRemote(options, supabase.jwksUrl, SUPABASE_RULES)]),
+    ],
+    hint: supabase === undefined ? undefined : SUPABASE_HINT,
+  }
   const rules = {
     audience: options.audience ?? [],
     lifetimeMaxSeconds: options.lifetimeMaxSeconds ?? LIFETIME_MAX_SECONDS_DEFAULT,
@@ -42,16 +58,39 @@ export function createTokenVerifier(options: AuthOptions): TokenVerifier {
     verify: async (token) => {
       const header = readHeader(token)
       if (header.kind === 'refused') return header
-      const payload = await verifySignature(token, header, local, remotes)
+      const payload = await verifySignature(token, header, keys)
       if (payload.kind === 'refused') return payload
-      const result = checkClaims(payload.claims, rules, nowMs())
+      const result = checkClaims(payload.claims, payload.rules ?? rules, nowMs())
       return result.kind === 'refused' ? { ...result, details: { ...result.details, claims: payload.claims } } : result
     },
   }
 }
 
 type Header = { readonly kind: 'header'; readonly algorithm: string; readonly kid: string | undefined }
-type Payload = { readonly kind: 'payload'; readonly claims: RequestObject }
+type Payload = {
+  readonly kind: 'payload'
+  readonly claims: RequestObject
+  /** Those of the key; undefined: those of the settings. */
+  readonly rules: ClaimRules | undefined
+}
+
+type Keys = {
+  readonly local: readonly VerifyKey[]
+  readonly remotes: readonly RemoteKeys[]
+  /** For the log, when no key is found. */
+  readonly hint: string | undefined
+}
+
+const SUPABASE_HINT =
+  'If the token is of a Supabase project: is it the project of the source database, is auth.supabaseJwtSecret its secret, or has it signing keys?'
+
+function openRemote(
+  { jwksPrivate, resolve, nowMs, log, signal }: AuthOptions,
+  url: string,
+  rules?: ClaimRules,
+): RemoteKeys {
+  return new RemoteKeys({ url: parseUrl(url), mayBePrivate: jwksPrivate ?? false, resolve, rules, nowMs, log, signal })
+}
 
 function readHeader(token: string): Header | Refusal {
   try {
@@ -72,8 +111,7 @@ function readHeader(token: string): Header | Refusal {
 async function verifySignature(
   token: string,
   header: Header,
-  local: readonly VerifyKey[],
-  remotes: readonly RemoteKeys[],
+  { local, remotes, hint }: Keys,
 ): Promise<Payload | Refusal> {
   // A URL never provides secrets, so what the servers say does not matter to a token signed with one.
   const asked = isSecretAlgorithm(header.algorithm) ? [] : remotes
@@ -83,10 +121,10 @@ async function verifySignature(
   const fresh = await Promise.all(asked.map((remote) => remote.refresh()))
   const second = await tryKeys(token, header, [...local, ...fresh.flatMap(({ keys }) => keys)])
   if (second !== undefined) return second
-  const details = { algorithm: header.algorithm, kid: header.kid }
+  const details = { algorithm: header.algorithm, kid: header.kid, ...(hint === undefined ? {} : { hint }) }
   const unavailable = fresh.find(({ error }) => error !== undefined)?.error
   if (unavailable !== undefined) {
-    return refuse('jwks-unavailable', 'The keys that verify tokens cannot be fetched', {
+    return refuse(unavailable.code, 'The keys that verify tokens cannot be fetched', {
       ...details,
       error: unavailable,
     })
@@ -100,40 +138,34 @@ async function tryKeys(
   { algorithm, kid }: Header,
   keys: readonly VerifyKey[],
 ): Promise<Payload | Refusal | undefined> {
-  const named = kid === undefined ? undefined : keys.find((key) => key.kid === kid)
-  if (named !== undefined) {
-    if (!named.algorithms.includes(algorithm)) {
-      return refuse('auth-bad-token', 'Unexpected token algorithm', { algorithm, kid, expected: named.algorithms })
-    }
-    return (await verifyWith(token, algorithm, named)) ?? refuse('auth-bad-token', 'The signature is wrong', { kid })
-  }
-  for (const key of keys) {
-    if (key.kid !== undefined || !key.algorithms.includes(algorithm)) continue
+  const named = kid === undefined ? [] : keys.filter((key) => key.kid === kid)
+  const fitting = (named.length > 0 ? named : keys.filter((key) => key.kid === undefined)).filter(({ algorithms }) =>
+    algorithms.includes(algorithm),
+  )
+  for (const key of fitting) {
     const payload = await verifyWith(token, algorithm, key)
     if (payload !== undefined) return payload
   }
-  return undefined
+  if (named.length === 0) return undefined
+  if (fitting.length > 0) return refuse('auth-bad-token', 'The signature is wrong', { kid })
+  const expected = named.flatMap(({ algorithms }) => algorithms)
+  return refuse('auth-bad-token', 'Unexpected token algorithm', { algorithm, kid, expected })
 }
 
 /** Undefined when the signature is not of this key. */
 async function verifyWith(
   token: string,
   algorithm: string,
-  { key }: VerifyKey,
+  { key, rules }: VerifyKey,
 ): Promise<Payload | Refusal | undefined> {
-  let payload: Uint8Array
-  try {
-    payload = (await compactVerify(token, key, { algorithms: [algorithm] })).payload
-  } catch {
-    return undefined
-  }
-  return readClaims(payload)
+  const payload = await readSigned(token, algorithm, key)
+  return payload === undefined ? undefined : readClaims(payload, rules)
 }
 
-function readClaims(payload: Uint8Array): Payload | Refusal {
+function readClaims(payload: Uint8Array, rules: ClaimRules | undefined): Payload | Refusal {
   try {
     const claims = parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(payload))
-    if (isObject(claims)) return { kind: 'payload', claims }
+    if (isObject(claims)) return { kind: 'payload', claims, rules }
   } catch {
     // Told below, like any other payload that is no object.
   }

@@ -1,5 +1,6 @@
 import { HeadwaterError } from '@headwater/protocol'
 import { z } from 'zod'
+import { supabaseJwksUrl } from '../auth/supabase.ts'
 
 const jwk = z.looseObject({ kty: z.string() })
 
@@ -38,9 +39,25 @@ const schema = z.strictObject({
       secret: z.string().min(1).optional(),
       keys: z.array(jwk).default([]),
       jwksUrls: z.array(z.string().min(1)).default([]),
+      /** May key servers be in private networks? */
+      jwksPrivate: z.boolean().default(false),
+      /** Accept tokens of the Supabase project whose database the source is. */
+      supabase: z.boolean().default(false),
+      /** Shared secret of a Supabase project, as text. */
+      supabaseJwtSecret: z.string().min(1).optional(),
       /** Accepted audiences; empty: the audience is not checked. */
       audience: z.array(z.string().min(1)).default([]),
       lifetimeMaxSeconds: positive.default(86_400),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      /** Of operators; empty: every call of an operator is refused. */
+      tokens: z.array(z.string().min(16, { error: 'tokens have 16 characters or more' })).default([]),
+      /** Absent: that of `http.host`. */
+      host: z.string().min(1).optional(),
+      /** A port for operators alone; 0: any free one. Absent: they use that of clients. */
+      port: z.number().int().min(0).max(65_535).optional(),
     })
     .prefault({}),
   limits: z
@@ -78,8 +95,21 @@ export function parseServiceOptions(options: unknown): ServiceSettings {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'settings'}: ${issue.message}`)
     throw new HeadwaterError('bad-settings', `Cannot use these settings:\n  ${problems.join('\n  ')}`)
   }
-  const { auth } = parsed.data
-  if (auth.secret === undefined && auth.keys.length === 0 && auth.jwksUrls.length === 0) {
+  const { auth, source } = parsed.data
+  if (auth.supabase && auth.supabaseJwtSecret === undefined && supabaseJwksUrl(source.url) === undefined) {
+    throw new HeadwaterError(
+      'bad-settings',
+      'Cannot use auth.supabase: the host of source.url is not db.<project>.supabase.co. Give auth.supabaseJwtSecret, ' +
+        'or the URL of the project’s keys in auth.jwksUrls.',
+    )
+  }
+  const hasKeys =
+    auth.secret !== undefined ||
+    auth.keys.length > 0 ||
+    auth.jwksUrls.length > 0 ||
+    auth.supabase ||
+    auth.supabaseJwtSecret !== undefined
+  if (!hasKeys) {
     throw new HeadwaterError(
       'bad-settings',
       'Cannot accept any client: give auth.secret, auth.keys or auth.jwksUrls, so that tokens can be verified.',
@@ -103,6 +133,9 @@ export const ENVIRONMENT: readonly (readonly [
   ['HEADWATER_JWT_SECRET', ['auth', 'secret'], (text) => text],
   ['HEADWATER_JWKS_URLS', ['auth', 'jwksUrls'], readList],
   ['HEADWATER_AUDIENCE', ['auth', 'audience'], readList],
+  ['HEADWATER_SUPABASE_JWT_SECRET', ['auth', 'supabaseJwtSecret'], (text) => text],
+  ['HEADWATER_API_TOKENS', ['api', 'tokens'], readList],
+  ['HEADWATER_API_PORT', ['api', 'port'], Number],
   ['HEADWATER_LOG_LEVEL', ['log', 'level'], (text) => text],
 ]
 

@@ -10,6 +10,7 @@ const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
   'auth-missing': 'Authentication required',
   'bad-request': 'Validation failed',
   internal: 'Something went wrong',
+  'jwks-address-refused': 'The keys that verify tokens cannot be fetched',
   'no-sync-config': 'No sync config available',
   'replication-behind': 'Replication has not come so far in time',
   'shutting-down': 'The service is stopping',
