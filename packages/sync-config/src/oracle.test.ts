@@ -23,7 +23,7 @@ import type { LookupKey, Plan, Request, TextRow } from './types.ts'
 
 /** Printed with a failure; set HEADWATER_SEED to run one again. */
 const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
-const CASES = 250
+const CASES = 400
 /** Small cases are found by trying; only a failure takes that long. */
 const TIMEOUT_MS = 120_000
 const COLUMNS = ['id text', ...ORACLE_COLUMNS.map(({ name, postgres }) => `${name} ${postgres}`)].join(', ')

@@ -34,6 +34,7 @@ export type Around = {
 export function makeCond(around: Around, atoms: readonly Atom[], depth: number, isNegated = false): OracleCond {
   const { choices } = around
   const isJoins = around.leaning === 'joins'
+  if (isJoins && depth > 0 && !isNegated && choices.chance(35)) return makeMeeting(around, atoms)
   const inner = isJoins ? choices.pick('and', 'leaf', 'and', 'or') : choices.pick('leaf', 'and', 'or', 'leaf', 'not')
   const kind = depth === 0 ? 'leaf' : inner
   switch (kind) {
@@ -56,6 +57,20 @@ export function makeCond(around: Around, atoms: readonly Atom[], depth: number, 
   }
 }
 
+/** Several conditions on one column: its values come from all of them. */
+function makeMeeting(around: Around, atoms: readonly Atom[]): OracleCond {
+  const { choices } = around
+  const type = choices.pick<'text' | 'number'>('text', 'number')
+  const own = atoms.filter((atom) => atom.type === type)
+  const meeting = choices.pickFrom(own.length === 0 ? atoms : own)
+  const others = [...atoms, ...REQUEST_ATOMS].filter((atom) => atom.type === type && atom.owner !== meeting.owner)
+  const parts = Array.from({ length: choices.pick(2, 3) }, (): OracleCond => {
+    if (choices.chance(50)) return { kind: 'in', value: meeting.scalar, right: makeSet(around, atoms, type).set }
+    return { kind: 'compare', operator: '=', left: meeting.scalar, right: choices.pickFrom(others).scalar }
+  })
+  return { kind: 'and', parts }
+}
+
 function makeOwner({ choices }: Around, atoms: readonly Atom[]): string {
   const owners = [...new Set(atoms.map(({ owner }) => owner)), 'request']
   return choices.pickFrom(owners)
@@ -67,9 +82,12 @@ export function makeEquality(around: Around, left: readonly Atom[], right: reado
   const type = types.length === 0 ? 'text' : around.choices.pickFrom(types)
   const pickOwner = (atoms: readonly Atom[], other?: string): string => {
     const fitting = atoms.filter((atom) => atom.type === type && atom.owner !== other)
-    return around.choices.pickFrom(fitting.length === 0 ? atoms : fitting).owner
+    const tables = fitting.filter((atom) => atom.owner !== 'request')
+    const wanted = around.leaning === 'joins' && tables.length > 0 && around.choices.chance(60) ? tables : fitting
+    return around.choices.pickFrom(wanted.length === 0 ? atoms : wanted).owner
   }
-  const owner = pickOwner(left)
+  const first = left.find((atom) => atom.type === type)?.owner
+  const owner = first !== undefined && around.leaning === 'joins' && around.choices.chance(60) ? first : pickOwner(left)
   const isSame = around.leaning === 'mixed' && around.choices.chance(20)
   const sides = [
     makeExpression(around, left, { owner, type, depth: 1 }),
@@ -176,7 +194,9 @@ export function makeExpression(around: Around, atoms: readonly Atom[], wanted: W
   if (fitting.length === 0)
     return style === 'typed' || own.length === 0 ? makeLiteral(around, type) : choices.pickFrom(own).scalar
   if (around.leaning === 'joins' && choices.chance(90)) {
-    const few = fitting.filter(({ scalar }) => scalar.kind !== 'column' || scalar.column !== 'id').slice(0, 2)
+    const few = fitting
+      .filter(({ scalar }) => scalar.kind !== 'column' || scalar.column !== 'id')
+      .slice(0, choices.pick(1, 2))
     return choices.pickFrom(few.length === 0 ? fitting : few).scalar
   }
   const form = depth === 0 ? 'atom' : choices.pick('atom', 'atom', 'atom', 'call', 'case')
