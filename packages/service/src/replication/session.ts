@@ -94,8 +94,8 @@ export async function runSession(
     parts.metrics.set('headwater_replication_lag_bytes', Math.max(0, Number(serverEnd - acknowledged)))
     const [first] = delta.rowErrors
     if (first !== undefined) {
-      const { table, definition, message } = first
-      parts.log.warn('rows-left-out', { rows: delta.rowErrors.length, table, definition, message })
+      const { table, row, definition, message } = first
+      parts.log.warn('rows-left-out', { rows: delta.rowErrors.length, table, row, definition, message })
     }
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)

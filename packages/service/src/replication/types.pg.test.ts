@@ -73,7 +73,7 @@ const TYPES = `
   CREATE DOMAIN tags AS text[];
   CREATE TYPE pair AS (n int, t text)`
 
-test('a row has the same bytes whether it was copied or streamed, for every type and odd session settings', async () => {
+test('[sync-config 44] a row has the same bytes whether it was copied or streamed, for every type and odd session settings', async () => {
   await using db = await createTestDatabase(postgres)
   await db.sql(TYPES)
   await db.sql(`
