@@ -109,3 +109,10 @@ test('schema prints a JSON schema', async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(JSON.parse(stdout)).toMatchObject({ $schema: 'http://json-schema.org/draft-07/schema#', type: 'object' })
 })
+
+test('check takes the name of the file without the flag, too', async () => {
+  await using folder = await folderWith({ 'mine.yaml': 'config: { edition: 3 }\nstreams: {}\n' })
+  const { code, stdout } = await runCli(['check', 'mine.yaml'], { cwd: folder.path })
+  expect(code).toBe(0)
+  expect(stdout).toContain('✓ mine.yaml')
+})

@@ -62,6 +62,7 @@ function addCheck(program: Command): void {
   program
     .command('check')
     .description('Say everything that is wrong with a sync config and, given a Postgres, with its set-up.')
+    .argument('[file]', 'the sync config, like --config')
     .addOption(configOption())
     .option(
       '--database-url <url>',
@@ -70,7 +71,10 @@ function addCheck(program: Command): void {
     .option('--publication <name>', 'publication that the service will read', 'headwater')
     .option('--slot <name>', 'replication slot that the service will read', 'headwater')
     .option('--json', 'print JSON')
-    .action(async (options) => (await import('./verbs/check.ts')).runCheck(options))
+    .action(async (file: string | undefined, options) => {
+      const { runCheck } = await import('./verbs/check.ts')
+      await runCheck(file === undefined ? options : { ...options, config: file })
+    })
 }
 
 function addPreview(program: Command): void {
