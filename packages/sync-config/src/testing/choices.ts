@@ -11,8 +11,9 @@ export class Choices {
     this.#next = next
   }
 
-  static random(seed: number): Choices {
-    return new Choices(splitmix32(seed))
+  /** The case of this number of a run; runs of different seeds have no cases in common. */
+  static random(seed: number, index: number): Choices {
+    return new Choices(splitmix32(Math.imul(seed, 0x2545_f491) ^ Math.imul(index + 1, 0x9e37_79b1)))
   }
 
   static replay(list: readonly number[]): Choices {

@@ -60,9 +60,9 @@ export function makeCond(around: Around, atoms: readonly Atom[], depth: number, 
 /** Several conditions on one column: its values come from all of them. */
 function makeMeeting(around: Around, atoms: readonly Atom[]): OracleCond {
   const { choices } = around
-  const type = choices.pick<'text' | 'number'>('text', 'number')
-  const own = atoms.filter((atom) => atom.type === type)
-  const meeting = choices.pickFrom(own.length === 0 ? atoms : own)
+  const typed = atoms.filter(({ type }) => type === 'text' || type === 'number')
+  const meeting = choices.pickFrom(typed.length === 0 ? atoms : typed)
+  const { type } = meeting
   const others = [...atoms, ...REQUEST_ATOMS].filter((atom) => atom.type === type && atom.owner !== meeting.owner)
   const parts = Array.from({ length: choices.pick(2, 3) }, (): OracleCond => {
     if (choices.chance(50)) return { kind: 'in', value: meeting.scalar, right: makeSet(around, atoms, type).set }
