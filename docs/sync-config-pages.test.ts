@@ -99,6 +99,11 @@ describe.each(PAGES)('%s', (path) => {
     },
   )
 
+  test.each(rowsOfTables(page, 'extended expression'))('with extensions, %s gives %s', async (expression, value) => {
+    expect(await valueOf(expression, 3)).toBe('refused')
+    expect(await valueOf(expression, 3, { extensions: true })).toBe(value)
+  })
+
   test.each(rowsOfTables(page, 'expression'))('the expression %s gives %s', async (expression, ...values) => {
     const editions = values.length === 1 ? [3] : [3, 2, 1]
     for (const [index, value] of values.entries()) {

@@ -63,11 +63,11 @@ sync-config.yaml:19:36 error Columns and values of the request cannot be mixed i
         - SELECT id FROM notes WHERE created > auth.parameter('since')
                                      ^
 
-sync-config.yaml:21:9 error Unknown function coalesce(): write ifnull(x, y)
+sync-config.yaml:21:9 error Unknown function coalesce(): write ifnull(x, y), or set "extensions: true" in "config" (edition 3)
           coalesce(title, 'Ünnamed') AS title FROM notes"
           ^
 
-sync-config.yaml:24:21 error LIKE does not exist in sync configs: keep a column that says what you want to filter by
+sync-config.yaml:24:21 error LIKE does not exist in sync configs: keep a column that says what you want to filter by, or set "extensions: true" in "config" (edition 3)
           WHERE title LIKE 'a%' AND public
                       ^
 

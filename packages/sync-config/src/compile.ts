@@ -83,10 +83,10 @@ function parseAll(compilation: Compilation, queries: readonly ScalarText[]): rea
 }
 
 function parseOne({ file, problems, references }: Compilation, query: ScalarText): ParsedQuery | undefined {
-  const { edition, fixedJsonExtract } = file
+  const { edition, fixedJsonExtract, extensions } = file
   const { engine } = file.values
-  const context = makeQueryContext({ query, problems, references, edition, fixedJsonExtract, engine })
-  const { select, faults, folded } = parseQuery(query.text)
+  const context = makeQueryContext({ query, problems, references, edition, fixedJsonExtract, engine, extensions })
+  const { select, faults, folded } = parseQuery(query.text, { extensions })
   for (const { span, message } of faults) context.refuse(span, message)
   for (const name of edition < 3 ? folded : []) {
     const written = context.textOf(name)

@@ -51,6 +51,8 @@ export function lowerScalar(scope: OlderScope, sql: SqlExpression): Scalar | und
       return lowerIs(scope, sql)
     case 'in':
       return lowerIn(scope, sql)
+    case 'like':
+      throw new Error('Invariant: LIKE is read in edition 3 only')
     case 'overlap':
       return context.refuse(sql, overlapFault(scope))
     case 'between': {

@@ -1,5 +1,13 @@
 import { didYouMean } from '../file/suggest.ts'
-import { CAST_TYPES, isScalarFunction, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
+import {
+  CAST_TYPES,
+  EXTENSION_FUNCTIONS,
+  isExtensionFunction,
+  isScalarFunction,
+  SCALAR_FUNCTIONS,
+  type Signature,
+} from '../functions/signatures.ts'
+import { TIME_MODIFIERS } from '../functions/sqlite-dates.ts'
 import { type Expression, partsOf } from '../plan.ts'
 import type { InRight, Name, SqlExpression } from '../sql/tree.ts'
 
@@ -16,6 +24,7 @@ import {
   REQUEST,
   type Scope,
 } from './scope.ts'
+import { NO_CLOCK } from '../sql/refusals.ts'
 import { describeUnknownFunction, describeUnknownType } from '../sql/unknown-name.ts'
 
 const FALSE: Expression = { kind: 'integer', digits: '0' }
@@ -55,6 +64,8 @@ export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | un
       return lowerBetween(at, sql)
     case 'in':
       return lowerIn(at, sql)
+    case 'like':
+      return lowerLike(at, sql)
     case 'overlap':
       return at.context.refuse(sql, '&& can only stand by itself as a condition, below AND and OR')
     case 'cast':
@@ -73,14 +84,48 @@ function lowerCall(at: OperandScope, sql: Call): Operand | undefined {
     return isRequestPrefix(qualifier.text) ? lowerRequest(at, sql) : lowerTablePart(at, { ...sql, qualifier })
   }
   const name = sql.name.text
-  if (!isScalarFunction(name)) return refuseCall(context, sql)
+  if (isScalarFunction(name)) {
+    return lowerArguments(at, sql, SCALAR_FUNCTIONS[name], (args) => ({ kind: 'call', name, args }))
+  }
+  if (!context.extensions || !isExtensionFunction(name)) return refuseCall(context, sql)
+  if (TIME_FUNCTIONS.has(name) && !checkTimes(context, sql)) return undefined
+  const signature = EXTENSION_FUNCTIONS[name]
+  if (name !== 'coalesce') return lowerArguments(at, sql, signature, (args) => ({ kind: 'call', name, args }))
+  return lowerArguments(at, sql, signature, (args) =>
+    args.reduceRight((otherwise, arg) => ({ kind: 'call', name: 'ifnull', args: [arg, otherwise] })),
+  )
+}
+
+const TIME_FUNCTIONS: ReadonlySet<string> = new Set(['date', 'time', 'strftime'])
+
+/** False, and reported, for the present time and for modifiers that do not exist. */
+function checkTimes(context: QueryContext, { name, args }: Call): boolean {
+  const [time, ...modifiers] = name.text === 'strftime' ? args.slice(1) : args
+  if (time?.kind === 'text' && time.value.toLowerCase() === 'now') {
+    context.refuse(time, `'now' does not exist in sync configs: ${NO_CLOCK}`)
+    return false
+  }
+  const unknown = modifiers.find((arg) => arg.kind === 'text' && !TIME_MODIFIERS.includes(arg.value.toLowerCase()))
+  if (unknown === undefined) return true
+  const expected = TIME_MODIFIERS.map((modifier) => `'${modifier}'`).join(', ')
+  context.refuse(unknown, `${context.textOf(unknown)} does not exist in sync configs: expected ${expected}`)
+  return false
+}
+
+function lowerArguments(
+  at: OperandScope,
+  sql: Call,
+  { min, max }: Signature,
+  build: (args: readonly Expression[]) => Expression,
+): Operand | undefined {
+  const { context } = at
   const args = sql.args.map((arg) => lowerOperand(at, arg))
-  const { min, max } = SCALAR_FUNCTIONS[name]
   if (args.length < min || args.length > max) {
     const wanted = min === max ? String(min) : `${min} to ${max}`
-    return context.refuse(sql, `${name}() takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${args.length}`)
+    const called = `${sql.name.text}()`
+    return context.refuse(sql, `${called} takes ${wanted} argument${wanted === '1' ? '' : 's'}, got ${args.length}`)
   }
-  return combine(context, sql, args, (lowered) => ({ kind: 'call', name, args: lowered }))
+  return combine(context, sql, args, build)
 }
 
 function lowerRequest(at: OperandScope, sql: Call): Operand | undefined {
@@ -217,6 +262,23 @@ function lowerBetween(at: OperandScope, sql: SqlExpression & { kind: 'between' }
   const operands = [sql.operand, sql.low, sql.high].map((part) => lowerOperand(at, part))
   return combine(at.context, sql, operands, (args) => {
     const test: Expression = { kind: 'call', name: 'between', args }
+    return sql.negated ? negate(test) : test
+  })
+}
+
+function lowerLike(at: OperandScope, sql: SqlExpression & { kind: 'like' }): Operand | undefined {
+  const { context } = at
+  const { pattern, escape } = sql
+  if (pattern.kind !== 'text') {
+    return context.refuse(pattern, "Right of LIKE stands a pattern in single quotes, as in 'a%'")
+  }
+  if (escape !== undefined && (escape.kind !== 'text' || Array.from(escape.value).length !== 1)) {
+    return context.refuse(escape, "ESCAPE takes one character in single quotes, as in '!'")
+  }
+  const constants = escape === undefined ? [pattern] : [pattern, escape]
+  const operands = [sql.operand, ...constants].map((part) => lowerOperand(at, part))
+  return combine(context, sql, operands, (args) => {
+    const test: Expression = { kind: 'call', name: 'like', args }
     return sql.negated ? negate(test) : test
   })
 }

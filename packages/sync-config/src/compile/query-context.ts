@@ -9,6 +9,8 @@ export type QueryContext = {
   readonly edition: Edition
   readonly fixedJsonExtract: boolean
   readonly engine: ValueOptions['engine']
+  /** Allows what only sync configs of this service have. */
+  readonly extensions: boolean
   /** Returns undefined, so that a refusal can be the result. */
   readonly refuse: (span: Span, message: string) => undefined
   readonly warn: (span: Span, message: string) => void
@@ -20,18 +22,19 @@ export type QueryContext = {
 /** A place, with the query it is in: what a query takes from elsewhere has places there. */
 export type Site = Span & { readonly context: QueryContext }
 
-type ContextParts = Pick<QueryContext, 'edition' | 'fixedJsonExtract' | 'engine'> & {
+type ContextParts = Pick<QueryContext, 'edition' | 'fixedJsonExtract' | 'engine' | 'extensions'> & {
   readonly query: ScalarText
   readonly problems: Problems
   readonly references: PlanReference[]
 }
 
 export function makeQueryContext(parts: ContextParts): QueryContext {
-  const { query, problems, references, edition, fixedJsonExtract, engine } = parts
+  const { query, problems, references, edition, fixedJsonExtract, engine, extensions } = parts
   return {
     edition,
     fixedJsonExtract,
     engine,
+    extensions,
     refuse: (span, message) => {
       problems.error(query.offsetAt(span.start), message)
       return undefined

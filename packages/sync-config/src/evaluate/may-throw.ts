@@ -24,6 +24,8 @@ export function mayThrow(expression: Expression, formOf: FormOf): boolean {
       // Text may hold more digits than a number may have; and what is not finite has no integer.
       if (NUMERIC.has(name)) return args.some((arg) => mayBe(arg, 'text') || mayBe(arg, 'blob'))
       if (name === 'cast_integer') return !kindsOf(args[0] ?? NULL, formOf).every((kind) => kind === 'integer')
+      // The least integer has no absolute value.
+      if (name === 'abs') return mayBe(args[0], 'integer')
       if (name === 'substring')
         return args.slice(1).some((arg) => kindsOf(arg, formOf).some((kind) => kind !== 'integer'))
       return false
@@ -128,6 +130,8 @@ function kindsOfCall({ name, args }: Expression & { kind: 'call' }, formOf: Form
   if (INTEGERS.has(name)) return ['integer']
   if (name === 'cast_blob' || name === 'uuid_blob') return ['blob']
   if (name === 'ifnull') return args.flatMap((arg) => kindsOf(arg, formOf))
+  if (name === 'nullif') return args.slice(0, 1).flatMap((arg) => kindsOf(arg, formOf))
+  if (name === 'substr') return ['text', 'blob']
   if (name === 'iif') return args.slice(1).flatMap((arg) => kindsOf(arg, formOf))
   if (NUMERIC.has(name) || name === 'cast_real' || name === 'unixepoch' || name === 'st_x' || name === 'st_y') {
     return ['integer', 'real']

@@ -11,6 +11,8 @@ export type ConfigFile = {
   readonly values: ValueOptions
   /** `->>` treats JSON null and dotted keys like SQLite. */
   readonly fixedJsonExtract: boolean
+  /** Allows what only sync configs of this service have. */
+  readonly extensions: boolean
   /** Common table expressions that the queries of all streams see. */
   readonly ctes: readonly CteEntry[]
   readonly streams: readonly StreamEntry[]
@@ -70,6 +72,7 @@ export function readConfigFile(text: string, problems: Problems): ConfigFile | u
   return {
     edition,
     fixedJsonExtract: isFlagOn(root, 'fixed_json_extract', edition),
+    extensions: edition === 3 && isFlagOn(root, 'extensions', edition),
     values: readValueOptions(root, edition),
     ctes: edition === 3 ? readCtes(root) : [],
     streams: edition === 1 ? [] : readNamed(root, 'streams', (name, at) => readStream(name, at, edition)),

@@ -105,6 +105,12 @@ const CONFIG: KeysFormat = {
       description: 'Cut the digits of times behind the second. Needs timestamps_iso8601.',
       needs: { flag: 'timestamps_iso8601', editions: EDITIONS },
     },
+    extensions: {
+      format: { kind: 'boolean' },
+      description: 'Allow what sync configs have nowhere else: LIKE, NOT IN (SELECT …), LEFT JOIN, and more functions.',
+      default: false,
+      only: { editions: [3], advice: ADD_EDITION },
+    },
     storage_version: {
       format: { kind: 'choice', choices: [2, 3] },
       description: 'Accepted, without effect.',

@@ -89,7 +89,7 @@ const DAYS_IN_400_YEARS = 146_097
 const DAYS_BEFORE_1970 = 719_468
 
 /** In the Gregorian calendar, also before it was in use. Years here begin in March, so that leap days come last. */
-function daysFrom1970(year: number, month: number, day: number): number {
+export function daysFrom1970(year: number, month: number, day: number): number {
   const marchYear = month <= 2 ? year - 1 : year
   const dayOfYear = Math.floor((153 * modulo(month - 3, 12) + 2) / 5) + day - 1
   const leapDays = Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400)
@@ -105,7 +105,7 @@ function formatMoment(ms: number): string {
 }
 
 /** The inverse of `daysFrom1970`. */
-function dateOf(days: number): { readonly year: number; readonly month: number; readonly day: number } {
+export function dateOf(days: number): { readonly year: number; readonly month: number; readonly day: number } {
   const shifted = days + DAYS_BEFORE_1970
   const era = Math.floor(shifted / DAYS_IN_400_YEARS)
   const dayOfEra = modulo(shifted, DAYS_IN_400_YEARS)
@@ -118,10 +118,10 @@ function dateOf(days: number): { readonly year: number; readonly month: number; 
   return { year, month, day: dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1 }
 }
 
-function modulo(value: number, divisor: number): number {
+export function modulo(value: number, divisor: number): number {
   return ((value % divisor) + divisor) % divisor
 }
 
-function digits(value: number, count: number): string {
+export function digits(value: number, count: number): string {
   return String(value).padStart(count, '0')
 }

@@ -2,6 +2,7 @@ import { add, bitAnd, bitOr, divide, multiply, remainder, shiftLeft, shiftRight,
 import { castBlob, castInteger, castNumeric, castReal, castText } from './casts.ts'
 import { datetime, unixepoch } from './dates.ts'
 import type { Functions } from './functions.ts'
+import type { ExtensionName } from './signatures.ts'
 import { stAsGeoJson, stAsText, stX, stY } from './geometry-functions.ts'
 import { jsonElements, jsonElementsIfArray } from './json-elements.ts'
 import {
@@ -18,7 +19,7 @@ import { isTrue } from '../values/value.ts'
 import { base64, concatenate, hex, instr, length, lower, substring, typeOf, upper, uuidBlob } from './text-functions.ts'
 
 /** An argument that is missing, as older editions allow, is NULL where nothing else is said; more than there are do not matter. */
-export function defaultFunctions(style: JsonStyle): Functions {
+export function defaultFunctions(style: JsonStyle): Omit<Functions, ExtensionName> {
   return {
     '+': add,
     '-': subtract,

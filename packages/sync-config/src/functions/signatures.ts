@@ -29,23 +29,42 @@ export const SCALAR_FUNCTIONS = {
   uuid_blob: { min: 1, max: 1 },
 } as const satisfies { readonly [name: string]: Signature }
 
+/** What queries can call besides where extensions are on. `coalesce` is `ifnull` of more than two. */
+export const EXTENSION_FUNCTIONS = {
+  abs: { min: 1, max: 1 },
+  coalesce: { min: 2, max: ARGUMENTS_MAX },
+  date: { min: 1, max: 3 },
+  ltrim: { min: 1, max: 2 },
+  nullif: { min: 2, max: 2 },
+  replace: { min: 3, max: 3 },
+  round: { min: 1, max: 2 },
+  rtrim: { min: 1, max: 2 },
+  strftime: { min: 2, max: 4 },
+  substr: { min: 2, max: 3 },
+  time: { min: 1, max: 3 },
+  trim: { min: 1, max: 2 },
+} as const satisfies { readonly [name: string]: Signature }
+
 /** Types that CAST knows. */
 export const CAST_TYPES = ['text', 'numeric', 'integer', 'real', 'blob'] as const
 
 /** Operators that give a value and, unlike AND and =, are nothing but functions of their sides. */
 export const OPERATORS = ['+', '-', '*', '/', '%', '&', '|', '<<', '>>', '||', '->', '->>'] as const
 
+/** Functions of the plan that only extensions lead to. */
+export type ExtensionName = Exclude<keyof typeof EXTENSION_FUNCTIONS, 'coalesce'> | 'like'
 export type CastType = (typeof CAST_TYPES)[number]
 export type Operator = (typeof OPERATORS)[number]
 
 /**
- * What a `call` of the plan names. `between(x, low, high)`; `in_list(x, a, b, …)` of `x IN ARRAY[a, b]`;
+ * What a `call` of the plan names. `like(x, pattern, escape)`, the escape left out where there is none. `between(x, low, high)`; `in_list(x, a, b, …)` of `x IN ARRAY[a, b]`;
  * `in_json(x, array)` of `x IN array`, the array as JSON text. `json_elements(array)` is the array with only what can
  * equal a value: without NULLs, arrays and objects inside it as text; what is not an array is an error.
  * `json_elements_if_array` gives NULL instead of the error.
  */
 export type FunctionName =
   | keyof typeof SCALAR_FUNCTIONS
+  | ExtensionName
   | Operator
   | `cast_${CastType}`
   | 'between'
@@ -53,6 +72,10 @@ export type FunctionName =
   | 'in_json'
   | 'json_elements'
   | 'json_elements_if_array'
+
+export function isExtensionFunction(name: string): name is keyof typeof EXTENSION_FUNCTIONS {
+  return Object.hasOwn(EXTENSION_FUNCTIONS, name)
+}
 
 export function isScalarFunction(name: string): name is keyof typeof SCALAR_FUNCTIONS {
   return Object.hasOwn(SCALAR_FUNCTIONS, name)

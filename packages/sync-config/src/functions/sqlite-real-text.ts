@@ -21,7 +21,7 @@ export function printReal(value: number): string {
 }
 
 /** `point`: how many digits stand before the decimal point; may be negative or beyond the digits. */
-type Decimal = { readonly digits: string; readonly point: number }
+export type Decimal = { readonly digits: string; readonly point: number }
 
 /** Without zeros at the end. */
 function roundDigits({ digits, point }: Decimal, value: number): Decimal {
@@ -50,7 +50,7 @@ function digitsToKeep({ digits, point }: Decimal, value: number): number {
  * 18 digits, or 19 where the estimate of the logarithm is one too low. The last one is off now and then, as powers of
  * ten have 64 bits; what is printed shows it, so it has to be off here in the same way.
  */
-function manyDigits(value: number): Decimal {
+export function manyDigits(value: number): Decimal {
   const { significand, exponent } = takeApart(value)
   const power = PRINTED_DIGITS - log10Floor(exponent + 63)
   const product = (significand * powerOfTen(power)) >> 64n

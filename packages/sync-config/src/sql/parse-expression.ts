@@ -47,7 +47,7 @@ function parseInfix(cursor: TokenCursor, left: SqlExpression, looserThan: number
     return POWER.other > looserThan ? parseOverlap(cursor, { kind: 'expression', expression: left }) : undefined
   if (text === '::') return POWER.cast > looserThan ? parseShortCast(cursor, left) : undefined
   if (text === 'is') return POWER.is > looserThan ? parseIs(cursor, left) : undefined
-  if (text === 'in' || text === 'between' || text === 'not') {
+  if (text === 'in' || text === 'between' || text === 'not' || (text === 'like' && cursor.extensions)) {
     return POWER.in > looserThan ? parseRangeTest(cursor, left) : undefined
   }
   const binary = Object.hasOwn(BINARY, text) ? BINARY[text] : undefined
@@ -145,6 +145,11 @@ function parseRangeTest(cursor: TokenCursor, operand: SqlExpression): SqlExpress
   if (cursor.acceptKeyword('in')) {
     const right = parseInRight(cursor)
     return cursor.node(operand, { kind: 'in', operand, right, negated })
+  }
+  if (cursor.extensions && cursor.acceptKeyword('like')) {
+    const pattern = parseExpression(cursor, POWER.in)
+    const escape = cursor.acceptKeyword('escape') ? parseExpression(cursor, POWER.in) : undefined
+    return cursor.node(operand, { kind: 'like', operand, pattern, escape, negated })
   }
   const token = cursor.peek()
   const refused = token.kind === 'word' ? parseRefused(cursor, operand, { text: token.text, looserThan: 0 }) : undefined

@@ -29,6 +29,10 @@ function show(sql: SqlExpression): string {
       return `(${show(sql.operand)} ${sql.negated ? 'not ' : ''}between ${show(sql.low)}, ${show(sql.high)})`
     case 'in':
       return `(${show(sql.operand)} ${sql.negated ? 'not ' : ''}in ${showRight(sql.right)})`
+    case 'like': {
+      const escape = sql.escape === undefined ? '' : `, ${show(sql.escape)}`
+      return `(${show(sql.operand)} ${sql.negated ? 'not ' : ''}like ${show(sql.pattern)}${escape})`
+    }
     case 'overlap':
       return `(${showRight(sql.left)} && ${showRight(sql.right)})`
     case 'cast':

@@ -2,16 +2,19 @@ import { didYouMean } from '../file/suggest.ts'
 import { parseExpression } from './parse-expression.ts'
 import { parseSources } from './parse-source.ts'
 import { REFUSED_CLAUSES, REFUSED_UNIONS } from './refusals.ts'
-import { TokenCursor } from './token-cursor.ts'
+import { type Grammar, TokenCursor } from './token-cursor.ts'
 import { type ParsedSql, type Select, type SelectItem, SqlError } from './tree.ts'
+
+/** `extensions`: LIKE and LEFT JOIN are read instead of refused. */
+export type ParseOptions = Pick<Grammar, 'extensions'>
 
 /**
  * Reads one query. Goes on behind what is wrong with it as far as that makes sense, so that one reading finds as much as
  * it can: what sync configs do not have is read as what comes next to it, and what cannot be read at all is left out.
  */
-export function parseQuery(sql: string): ParsedSql {
+export function parseQuery(sql: string, { extensions }: ParseOptions = { extensions: false }): ParsedSql {
   try {
-    const cursor = new TokenCursor(sql, { select: parseSelect, expression: parseExpression })
+    const cursor = new TokenCursor(sql, { select: parseSelect, expression: parseExpression, extensions })
     const select = cursor.recover(
       () => parseStatement(cursor),
       () => false,

@@ -38,12 +38,16 @@ function parseNamed(cursor: TokenCursor, { qualifier, name }: Reference): SqlExp
 
 /** Functions of PostgreSQL with words between their arguments. */
 const WORDY = new Set(['extract', 'overlay', 'trim'])
+const WORDY_ADVICE: { readonly [name: string]: string } = {
+  extract: ': write substring(x, start, length), or unixepoch(x)',
+  trim: `: write trim(x, characters), and set "extensions: true" in "config" (edition 3)`,
+}
 const WINDOW_WORDS = ['over', 'filter', 'within']
 
 function parseCall(cursor: TokenCursor, { qualifier, name }: Reference): SqlExpression {
   const first = qualifier ?? name
   cursor.expectSymbol('(')
-  if (qualifier === undefined && WORDY.has(name.text)) return refuseWordy(cursor, name)
+  if (qualifier === undefined && isWordy(cursor, name)) return refuseWordy(cursor, name)
   const refused = cursor.isSymbol('*') || cursor.isKeyword('distinct') || cursor.isKeyword('all')
   if (refused) {
     const span = { start: first.start, end: cursor.take().end }
@@ -77,8 +81,14 @@ function parseArguments(cursor: TokenCursor, name: Name): readonly SqlExpression
   return args
 }
 
+/** `trim(x, y)` is SQLite's. */
+function isWordy(cursor: TokenCursor, { text }: Name): boolean {
+  if (text !== 'trim' || !cursor.extensions) return WORDY.has(text)
+  return ['both', 'leading', 'trailing'].some((word) => cursor.isKeyword(word))
+}
+
 function refuseWordy(cursor: TokenCursor, name: Name): SqlExpression {
-  const advice = name.text === 'extract' ? ': write substring(x, start, length), or unixepoch(x)' : ''
+  const advice = WORDY_ADVICE[name.text] ?? ''
   cursor.refuse(name, `${name.text.toUpperCase()}(…) does not exist in sync configs${advice}`)
   cursor.skip(() => false)
   cursor.expectSymbol(')')

@@ -1,10 +1,13 @@
 /** SQL that people know from elsewhere, and what to write instead. */
 
+/** Behind what is refused, of what can be turned on. */
+export const OR_EXTENSIONS = 'or set "extensions: true" in "config" (edition 3)'
+
 const NO_LIKE = 'keep a column that says what you want to filter by'
 
 /** What stands between two values. Each is read on as a comparison of them. */
 export const REFUSED_OPERATORS: { readonly [written: string]: string } = {
-  like: `LIKE does not exist in sync configs: ${NO_LIKE}`,
+  like: `LIKE does not exist in sync configs: ${NO_LIKE}, ${OR_EXTENSIONS}`,
   ilike: `ILIKE does not exist in sync configs: ${NO_LIKE}`,
   similar: `SIMILAR TO does not exist in sync configs: ${NO_LIKE}`,
   overlaps: 'OVERLAPS does not exist in sync configs: compare the bounds with < and >=',

@@ -14,6 +14,8 @@ export type Grammar = {
   readonly select: (cursor: TokenCursor) => Select
   /** An expression whose operators all bind tighter than `looserThan`. */
   readonly expression: (cursor: TokenCursor, looserThan: number) => SqlExpression
+  /** Is there what only sync configs of this service have? */
+  readonly extensions: boolean
 }
 
 /**
@@ -39,6 +41,10 @@ export class TokenCursor {
     this.#sql = sql
     this.#tokens = tokenize(sql)
     this.#grammar = grammar
+  }
+
+  get extensions(): boolean {
+    return this.#grammar.extensions
   }
 
   get faults(): readonly SqlError[] {

@@ -84,6 +84,13 @@ export type SqlForm =
       readonly negated: boolean
     }
   | { readonly kind: 'in'; readonly operand: SqlExpression; readonly right: InRight; readonly negated: boolean }
+  | {
+      readonly kind: 'like'
+      readonly operand: SqlExpression
+      readonly pattern: SqlExpression
+      readonly escape: SqlExpression | undefined
+      readonly negated: boolean
+    }
   /** `a && b`: do they share an element? */
   | { readonly kind: 'overlap'; readonly left: InRight; readonly right: InRight }
   | { readonly kind: 'cast'; readonly operand: SqlExpression; readonly type: Name }

@@ -1,11 +1,13 @@
 import { didYouMean } from '../file/suggest.ts'
-import { CAST_TYPES, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
-import { NO_CLOCK } from './refusals.ts'
+import { CAST_TYPES, EXTENSION_FUNCTIONS, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
+import { NO_CLOCK, OR_EXTENSIONS } from './refusals.ts'
 
 /** What to say of a call that names no function of sync configs. */
 export function describeUnknownFunction(name: string): string {
   if (AGGREGATES.has(name)) return `Aggregates like ${name}() do not exist in sync configs`
-  const advice = Object.hasOwn(FUNCTION_ADVICE, name) ? `: ${FUNCTION_ADVICE[name]}` : undefined
+  const isExtension = Object.hasOwn(EXTENSION_FUNCTIONS, name)
+  const known = Object.hasOwn(FUNCTION_ADVICE, name) ? `: ${FUNCTION_ADVICE[name]}` : undefined
+  const advice = isExtension ? `${known ?? ': leave it out'}, ${OR_EXTENSIONS}` : known
   return `Unknown function ${name}()${advice ?? didYouMean(name, Object.keys(SCALAR_FUNCTIONS))}`
 }
 
