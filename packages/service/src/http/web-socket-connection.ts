@@ -65,6 +65,7 @@ export class WebSocketConnection {
 
   cutOff(reason: CloseReason): void {
     this.#reason ??= reason
+    this.#rsocket.closed()
     this.#webSocket.terminate()
   }
 
@@ -117,9 +118,10 @@ export class WebSocketConnection {
     this.#proceed()
   }
 
+  /** While the socket closes there is none: what goes nowhere must not be read on. */
   #untilRoom(): Promise<void> | undefined {
-    const { readyState, OPEN, bufferedAmount } = this.#webSocket
-    if (readyState !== OPEN || bufferedAmount < WAITING_BYTES_MAX) return undefined
+    const { readyState, OPEN, CLOSED, bufferedAmount } = this.#webSocket
+    if (readyState === CLOSED || (readyState === OPEN && bufferedAmount < WAITING_BYTES_MAX)) return undefined
     this.#stalled ??= setTimeout(() => this.cutOff('slow-client'), STALLED_MS).unref()
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#waiting.push(resolve)
@@ -136,6 +138,8 @@ export class WebSocketConnection {
     this.#reason ??= reason
     this.#rsocket.closed()
     this.#webSocket.close(...GOODBYES[reason])
+    // The answer is waited for.
+    this.#webSocket.resume()
   }
 
   #finish(): void {

@@ -418,6 +418,22 @@ describe('what a client leaves behind', () => {
     expect(client.frames.filter(({ kind }) => kind !== 'next')).toEqual([])
   })
 
+  test.each(['close', 'terminate'] as const)(
+    '[protocol 86] a client that leaves in the middle of a download by %s ends it at once',
+    async (leave) => {
+      const { url, registry } = await start({
+        openStream: async function* () {
+          for (;;) yield encodeBson({ text: 'x'.repeat(1_000) })
+        },
+      })
+      const client = await openRsocket(url)
+      client.request({ credit: 0x7fffffff })
+      await client.take(100)
+      client.webSocket[leave]()
+      await expect.poll(() => registry.metrics()).toContain('headwater_sync_streams_count{transport="websocket"} 0')
+    },
+  )
+
   test('[protocol 86] a cancelled stream leaves the connection open for the next', async () => {
     const { url } = await start({ openStream: endlessLines })
     const client = await openRsocket(url)
