@@ -59,6 +59,7 @@ function makeParameters(choices: Choices, style: OracleStyle): JsonObject {
   const isAny = style === 'anything'
   const scalar = (typed: JsonValue): JsonValue =>
     isAny && choices.chance(50) ? choices.pick<JsonValue>('x', 1, '1', 1.5, true, false, 2) : typed
+  // `nums` is looked into by NOT IN, which takes nothing but arrays.
   const members: readonly (readonly [string, () => JsonValue])[] = [
     ['s', () => scalar(choices.pick('x', 'x', 'y', '1'))],
     ['n', () => scalar(choices.pick(1, 1, 0, 2, 1.5))],
@@ -67,7 +68,7 @@ function makeParameters(choices: Choices, style: OracleStyle): JsonObject {
     ['nums', () => choices.list(3, () => choices.pick<JsonValue>(1, 2, 1.5, null, 1))],
   ]
   const present = members.filter(() => !choices.chance(10))
-  return Object.fromEntries(present.map(([name, make]) => [name, choices.chance(5) ? null : make()]))
+  return Object.fromEntries(present.map(([name, make]) => [name, choices.chance(5) && name !== 'nums' ? null : make()]))
 }
 
 function makeList(choices: Choices, style: OracleStyle): JsonValue {

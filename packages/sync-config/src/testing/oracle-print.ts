@@ -8,15 +8,20 @@ import type {
   OracleSource,
   OracleStream,
 } from './oracle-tree.ts'
+import type { JsonNull } from './oracle-values.ts'
 
-/** For tests: the config with these streams, and common table expressions of the file. JSON is YAML. */
-export function printConfig(streams: readonly OracleStream[]): string {
+/** For tests: the config with these streams. JSON is YAML. */
+export function printConfig(streams: readonly OracleStream[], jsonNull: JsonNull = null): string {
   const entries = streams.map(({ name, autoSubscribe, ctes, queries }) => {
     const written = queries.map(printQuery)
     const list = Object.fromEntries(ctes.map((cte) => [cte.name, printSelect(cte.select)]))
     return [name, { auto_subscribe: autoSubscribe, ...(ctes.length === 0 ? {} : { with: list }), queries: written }]
   })
-  return JSON.stringify({ config: { edition: 3 }, streams: Object.fromEntries(entries) }, null, 1)
+  return JSON.stringify(
+    { config: { edition: 3, fixed_json_extract: jsonNull === null }, streams: Object.fromEntries(entries) },
+    null,
+    1,
+  )
 }
 
 export function printQuery({ from, items, where }: OracleQuery): string {

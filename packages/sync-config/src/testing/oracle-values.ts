@@ -83,21 +83,28 @@ function numericOf(value: bigint | number | string): bigint | number {
   return /[.eE]/.test(leading) ? Number(leading) : BigInt(leading)
 }
 
+/** What JSON null becomes: NULL, or text without `fixed_json_extract`. */
+export type JsonNull = null | 'null'
+
 /** Values that json_each gives for the text of a JSON value. */
-export function elementsOf(json: OracleValue): readonly { readonly key: OracleValue; readonly value: OracleValue }[] {
+export function elementsOf(
+  json: OracleValue,
+  jsonNull: JsonNull,
+): readonly { readonly key: OracleValue; readonly value: OracleValue }[] {
   if (json === null) return []
   const parsed = JSON.parse(String(json)) as JsonValue
   if (Array.isArray(parsed)) {
-    return parsed.map((value: JsonValue, index) => ({ key: BigInt(index), value: fromJson(value) }))
+    return parsed.map((value: JsonValue, index) => ({ key: BigInt(index), value: fromJson(value, jsonNull) }))
   }
-  if (typeof parsed !== 'object' || parsed === null) return [{ key: null, value: fromJson(parsed) }]
-  return Object.entries(parsed).map(([key, value]) => ({ key, value: fromJson(value) }))
+  if (typeof parsed !== 'object' || parsed === null) return [{ key: null, value: fromJson(parsed, jsonNull) }]
+  return Object.entries(parsed).map(([key, value]) => ({ key, value: fromJson(value, jsonNull) }))
 }
 
 /** A JSON value of a request or an array as a value: every number is a real. */
-export function fromJson(value: JsonValue): OracleValue {
+export function fromJson(value: JsonValue, jsonNull: JsonNull): OracleValue {
+  if (value === null) return jsonNull
   if (typeof value === 'boolean') return toOracleBoolean(value)
-  return typeof value === 'object' && value !== null ? printJson(value) : value
+  return typeof value === 'object' ? printJson(value) : value
 }
 
 function printJson(value: JsonValue): string {

@@ -4,6 +4,7 @@ import {
   type OracleItem,
   type OracleQuery,
   type OracleRequest,
+  type OracleRequestSource,
   type OracleRow,
   type OracleScalar,
   type OracleSelect,
@@ -17,13 +18,18 @@ import {
   elementsOf,
   fromJson,
   isTruthy,
+  type JsonNull,
   type OracleValue,
   readCell,
   toJson,
   toOracleBoolean,
 } from './oracle-values.ts'
 
-export type World = { readonly tables: OracleTables; readonly request: OracleRequest }
+export type World = {
+  readonly tables: OracleTables
+  readonly request: OracleRequest
+  readonly jsonNull: JsonNull
+}
 
 /** The loops would take too long. */
 export class TooManyTurns extends Error {
@@ -138,7 +144,8 @@ function* bindingsOf({ form }: OracleSource, scope: Scope, around: Around): Gene
       return
     case 'each': {
       const argument = valueOf(form.argument, scope)
-      if (argument !== MISSING) for (const element of elementsOf(argument)) yield { kind: 'element', ...element }
+      if (argument !== MISSING)
+        for (const element of elementsOf(argument, scope.world.jsonNull)) yield { kind: 'element', ...element }
       yield NOTHING
       return
     }
@@ -182,7 +189,7 @@ function isMet(cond: OracleCond | undefined, scope: Scope, wanted = true): boole
 function* membersOf(set: OracleSet, scope: Scope): Generator<OracleValue> {
   if (set.kind === 'array') {
     const array = valueOf(set.value, scope)
-    if (array !== MISSING) yield* elementsOf(array).map(({ value }) => value)
+    if (array !== MISSING) yield* elementsOf(array, scope.world.jsonNull).map(({ value }) => value)
     return
   }
   const select = set.kind === 'cte' ? set.cte.select : set.select
@@ -238,7 +245,7 @@ function testOf(cond: OracleCond, scope: Scope): Found {
       return withValues([cond.value, cond.array], scope, ([value = null, array = null]) => {
         const found = isIn(
           value,
-          elementsOf(array).map((element) => element.value),
+          elementsOf(array, null).map((element) => element.value),
         )
         return toOracleBoolean(!(array !== null && isTruthy(found)))
       })
@@ -275,7 +282,7 @@ function valueOf(scalar: OracleScalar, scope: Scope): Found {
     case 'literal':
       return literalOf(scalar.value)
     case 'request':
-      return fromJson(scope.world.request[scalar.source]?.[scalar.name] ?? null)
+      return parameterOf(scope.world, scalar.source, scalar.name)
     case 'call':
       return withValues(scalar.args, scope, (args) => callFunction(scalar.name, args))
     case 'case': {
@@ -286,6 +293,12 @@ function valueOf(scalar: OracleScalar, scope: Scope): Found {
       return isTruthy(when) ? result : otherwise
     }
   }
+}
+
+/** A member that is not there is NULL, whatever JSON null is. */
+function parameterOf({ request, jsonNull }: World, source: OracleRequestSource, name: string): OracleValue {
+  const value = request[source]?.[name]
+  return value === undefined ? null : fromJson(value, jsonNull)
 }
 
 function literalOf(value: string | number | boolean | null): OracleValue {
