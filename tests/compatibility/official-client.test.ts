@@ -1,6 +1,6 @@
 import { startTestPostgres, type TestPostgres } from '@headwater/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openOfficialDatabase } from './official-database.ts'
+import { type Connection, openOfficialDatabase } from './official-database.ts'
 import { openStage } from './stage.ts'
 
 let postgres: TestPostgres
@@ -13,10 +13,18 @@ const TODOS = 'SELECT id, title, done, weight FROM todos ORDER BY id'
 const MILK = { id: 'T1', title: 'Milk', done: 0, weight: 1 }
 const BREAD = { id: 'T2', title: 'Bread', done: 1, weight: 0.5 }
 
-describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (format) => {
+/** What the answer to a stream says it is; nothing over a WebSocket. */
+const STREAM_TYPES: { readonly [Way in Connection]: readonly string[] } = {
+  ndjson: ['application/x-ndjson'],
+  bson: ['application/vnd.powersync.bson-stream'],
+  websocket: [],
+  'websocket, line by line': [],
+}
+
+describe.each(Object.keys(STREAM_TYPES) as Connection[])('the official client, over %s', (connection) => {
   test('gets its rows and nobody else’s, and sees a change while connected', async () => {
     await using stage = await openStage(postgres)
-    await using official = await openOfficialDatabase(format)
+    await using official = await openOfficialDatabase(connection)
     await official.connect(stage.connectorOf('ann'))
 
     await official.expectRows('SELECT id, name, owner_id FROM lists ORDER BY id', [
@@ -34,13 +42,15 @@ describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (form
       { id: 'L1', name: 'Food', owner_id: 'ann' },
       { id: 'L3', name: 'Not hers', owner_id: 'ann' },
     ])
-    const type = format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
-    expect(official.streamTypes).toEqual([type])
+    expect(official.streamTypes).toEqual(STREAM_TYPES[connection])
+    const transport = connection.startsWith('websocket') ? 'websocket' : 'http'
+    const metrics = await (await fetch(`${stage.service.url}/metrics`)).text()
+    expect(metrics).toContain(`headwater_sync_streams_count{transport="${transport}"} 1`)
   })
 
   test('subscribes to a stream with parameters, and leaves it again', async () => {
     await using stage = await openStage(postgres)
-    await using official = await openOfficialDatabase(format)
+    await using official = await openOfficialDatabase(connection)
     await official.connect(stage.connectorOf('ann'))
 
     const subscription = await official.db.syncStream('todos', { list: 'L1' }).subscribe({ ttl: 0 })
@@ -53,7 +63,7 @@ describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (form
 
   test('uploads a write, and sees it come back as Postgres stored it', async () => {
     await using stage = await openStage(postgres)
-    await using official = await openOfficialDatabase(format)
+    await using official = await openOfficialDatabase(connection)
     await official.db.syncStream('todos', { list: 'L1' }).subscribe()
     await official.connect(stage.connectorOf('ann'))
     await official.expectRows(TODOS, [MILK, BREAD])
@@ -81,7 +91,7 @@ describe.each(['ndjson', 'bson'] as const)('the official client, over %s', (form
 
   test('goes on after the service was killed and started again', async () => {
     await using stage = await openStage(postgres)
-    await using official = await openOfficialDatabase(format)
+    await using official = await openOfficialDatabase(connection)
     await official.connect(stage.connectorOf('ann'))
     await official.expectRows(`SELECT name FROM lists WHERE id = 'L1'`, [{ name: 'Groceries' }])
 

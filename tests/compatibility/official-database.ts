@@ -1,8 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { LineFormat } from '@headwater/protocol'
-import { column, PowerSyncDatabase, Schema, Table, type PowerSyncBackendConnector } from '@powersync/node'
+import {
+  column,
+  FetchStrategy,
+  PowerSyncDatabase,
+  Schema,
+  SyncStreamConnectionMethod,
+  Table,
+  type PowerSyncBackendConnector,
+} from '@powersync/node'
 
 /** The tables of these tests, in the words of the official client. */
 const schema = new Schema({
@@ -10,29 +17,46 @@ const schema = new Schema({
   todos: new Table({ list_id: column.text, title: column.text, done: column.integer, weight: column.real }),
 })
 
-const ACCEPT = { ndjson: 'application/x-ndjson', bson: 'application/vnd.powersync.bson-stream' } as const
+/**
+ * How the client may get its lines: over HTTP in one of the two formats, or over a WebSocket, asking for ten lines ahead
+ * or for one after the other.
+ */
+export type Connection = 'ndjson' | 'bson' | 'websocket' | 'websocket, line by line'
+
+const ACCEPT: { readonly [Way in Connection]?: string } = {
+  ndjson: 'application/x-ndjson',
+  bson: 'application/vnd.powersync.bson-stream',
+}
+
+const WEB_SOCKET = { connectionMethod: SyncStreamConnectionMethod.WEB_SOCKET }
+
+const METHODS: { readonly [Way in Connection]?: object } = {
+  websocket: WEB_SOCKET,
+  'websocket, line by line': { ...WEB_SOCKET, fetchStrategy: FetchStrategy.Sequential },
+}
 
 export type OfficialDatabase = AsyncDisposable & {
   readonly db: PowerSyncDatabase
   readonly connect: (connector: PowerSyncBackendConnector) => Promise<void>
   /** Waits until the query gives these rows; fails with what it gives instead. */
   readonly expectRows: (sql: string, rows: readonly unknown[]) => Promise<void>
-  /** Content types of the streams that were answered with 200, in order. */
+  /** Content types of the HTTP streams that were answered with 200, in order. */
   readonly streamTypes: readonly (string | null)[]
 }
 
 /**
- * The official client on a database file of its own, which leaves only the offered format in its `Accept` header:
+ * The official client on a database file of its own. Over HTTP it leaves only the wanted format in its `Accept` header:
  * by itself it offers both and takes BSON where it can.
  */
-export async function openOfficialDatabase(format: LineFormat): Promise<OfficialDatabase> {
+export async function openOfficialDatabase(connection: Connection): Promise<OfficialDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-official-'))
   const streamTypes: (string | null)[] = []
   const said: string[] = []
   const customFetch: typeof fetch = async (input, init) => {
     const headers = new Headers(init?.headers)
     const isStream = headers.get('accept')?.includes('bson-stream') === true
-    if (isStream) headers.set('accept', ACCEPT[format])
+    const accept = ACCEPT[connection]
+    if (isStream && accept !== undefined) headers.set('accept', accept)
     const response = await fetch(input, { ...init, headers })
     if (isStream && response.status === 200) streamTypes.push(response.headers.get('content-type'))
     return response
@@ -48,7 +72,8 @@ export async function openOfficialDatabase(format: LineFormat): Promise<Official
   await db.init()
   return {
     db,
-    connect: (connector) => db.connect(connector, { retryDelayMs: 200, crudUploadThrottleMs: 20 }),
+    connect: (connector) =>
+      db.connect(connector, { retryDelayMs: 200, crudUploadThrottleMs: 20, ...METHODS[connection] }),
     expectRows: (sql, rows) => expectRows(db, sql, rows, said),
     streamTypes,
     [Symbol.asyncDispose]: async () => {
