@@ -1,15 +1,21 @@
 import { allOf } from '../evaluate/all-of.ts'
 import { compileExpression, compileTest } from '../evaluate/expression.ts'
 import type { Leaves } from '../evaluate/leaves.ts'
-import { eachElement } from '../functions/each-element.ts'
+import { eachElement, type Element } from '../functions/each-element.ts'
 import type { Expression, PlanStep } from '../plan.ts'
 import type { ValueOptions } from '../values/column-form.ts'
 import { valueToKey } from '../values/value.ts'
 import type { RelationRow } from './relation.ts'
-import type { RequestData, RequestScope } from './request-leaves.ts'
+import { readsSubscription, type RequestData, type RequestScope } from './request-leaves.ts'
 
-/** Elements that pass, as lookup entries have them: outputs by the text of the keys. Throws `EvaluationError`. */
-export type CompiledEach = (data: RequestData) => ReadonlyMap<string, readonly RelationRow[]>
+/** Both throw `EvaluationError`. */
+export type CompiledEach = {
+  readonly readElements: (data: RequestData) => readonly Element[]
+  /** Do the elements depend on it? Whether they pass may, in any case. */
+  readonly readsSubscription: boolean
+  /** Those that pass, as lookup entries have them: outputs by the text of the keys. */
+  readonly select: (data: RequestData, elements: readonly Element[]) => ReadonlyMap<string, readonly RelationRow[]>
+}
 
 export type EachOptions = {
   readonly leaves: Leaves<RequestScope>
@@ -27,9 +33,10 @@ export function compileEach(
   const passes = allOf(step.filters.map((filter) => compileTest(filter, leaves)))
   const keys = step.keys.map((key) => compileText(key, leaves))
   const outputs = step.outputs.map((output) => (keepsNull ? compileTextOrNull : compileText)(output, leaves))
-  return (data) => {
+  const select: CompiledEach['select'] = (data, elements) => {
+    data.work.addElements(elements.length)
     const found = new Map<string, RelationRow[]>()
-    for (const element of eachElement(readArgument({ ...data, element: undefined }), options)) {
+    for (const element of elements) {
       const scope = { ...data, element }
       if (!passes(scope)) continue
       const key = readAll(keys, scope)?.join(',')
@@ -40,6 +47,11 @@ export function compileEach(
       else rows.push(row)
     }
     return found
+  }
+  return {
+    readElements: (data) => eachElement(readArgument({ ...data, element: undefined }), options),
+    readsSubscription: readsSubscription(step.argument),
+    select,
   }
 }
 

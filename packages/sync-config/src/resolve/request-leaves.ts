@@ -1,20 +1,32 @@
 import type { Leaves } from '../evaluate/leaves.ts'
 import { functionsOf } from '../functions/functions.ts'
 import type { Element } from '../functions/each-element.ts'
-import type { Expression, RequestStyle } from '../plan.ts'
+import { type Expression, partsOf, type RequestStyle } from '../plan.ts'
 import type { RequestObject, RequestValue, SqliteValue } from '../types.ts'
 import type { ValueOptions } from '../values/column-form.ts'
 import { EvaluationError, realToJson } from '../values/value.ts'
+import type { RequestWork } from './request-work.ts'
 
 /** What the routes of one stream see of a request. Without a subscription its parameters are all NULL. */
 export type RequestData = {
   readonly claims: RequestObject
   readonly connection: RequestObject
   readonly subscription: RequestObject | undefined
+  /** Counts what is read. */
+  readonly work: RequestWork
 }
 
 /** What expressions of a route see; the element is there in a step that walks an array. */
 export type RequestScope = RequestData & { readonly element: Element | undefined }
+
+/** Characters of a text that costs nothing to speak of. */
+const SHORT = 100
+
+export function readsSubscription(expression: Expression): boolean {
+  return expression.kind === 'request'
+    ? expression.source === 'subscription'
+    : partsOf(expression).some(readsSubscription)
+}
 
 export function requestLeaves(options: ValueOptions): Leaves<RequestScope> {
   return {
@@ -32,8 +44,13 @@ export function requestLeaves(options: ValueOptions): Leaves<RequestScope> {
     functionOf: functionsOf(options),
     request: (expression) => {
       const { source, path } = expression
-      if (path.length === 0) return (scope) => wholeObject(scope[source])
-      return (scope) => memberValue(scope[source], expression)
+      const read =
+        path.length === 0 ? wholeObject : (object: RequestObject | undefined) => memberValue(object, expression)
+      return (scope) => {
+        const value = read(scope[source])
+        if (typeof value === 'string' && value.length > SHORT) scope.work.addCharacters(value.length)
+        return value
+      }
     },
     quickTest: () => undefined,
   }

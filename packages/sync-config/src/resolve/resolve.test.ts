@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { loadPlan } from '../load.ts'
 import { planOf, requestOf, sourceTable, streamsConfig } from '../testing/builders.ts'
 import type { LoadedPlan, LookupKey, LookupOutputs, Request, Resolution, TextRow } from '../types.ts'
@@ -218,4 +218,61 @@ test('a plan that was stored as text is the same plan, and a changed one is refu
   expect(() => loadPlan({ ...plan, body: { ...plan.body, streams: [] } }, options)).toThrow(
     expect.objectContaining({ code: 'bad-plan' }),
   )
+})
+
+describe('many subscriptions of one request', () => {
+  const subscribe = (count: number, parameters: Request['parameters'] = {}): Request['subscriptions'] =>
+    Array.from({ length: count }, () => ({ stream: 's', parameters, overridePriority: undefined }))
+  const withQuery = (query: string, bucketsMax?: number): LoadedPlan =>
+    load(JSON.stringify({ config: { edition: 3 }, streams: { s: { query } } }), bucketsMax)
+
+  test('may lead to one bucket, which then has a reason for each', async () => {
+    const plan = withQuery('SELECT id FROM t WHERE a = auth.user_id()')
+    const { buckets } = await resolve(plan, requestOf({ sub: 'ann' }, { subscriptions: subscribe(10_000) }))
+    expect(buckets.map(({ reasons }) => reasons.length)).toEqual([10_000])
+  })
+
+  test('are refused above a limit', async () => {
+    const plan = withQuery('SELECT id FROM t WHERE a = auth.user_id()')
+    await expect(resolve(plan, requestOf({}, { subscriptions: subscribe(10_001) }))).rejects.toMatchObject({
+      code: 'too-many-buckets',
+      message: 'Cannot sync: expected at most 10000 subscriptions of one client, got 10001',
+    })
+  })
+
+  test('are refused where what they find is too much in all', async () => {
+    const plan = withQuery("SELECT id FROM t WHERE a IN auth.parameter('list')", 10)
+    const request = (count: number): Request =>
+      requestOf({ list: ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'] }, { subscriptions: subscribe(count) })
+    const { buckets } = await resolve(plan, request(490))
+    expect(buckets).toHaveLength(10)
+    await expect(resolve(plan, request(510))).rejects.toMatchObject({
+      code: 'too-many-buckets',
+      message:
+        'Cannot sync: with stream "s" this client needs more than 5000 parameter results in all: subscribe to less, or pass shorter parameters',
+    })
+  })
+
+  const listOf = (count: number): readonly string[] => Array.from({ length: count }, (_, index) => `member ${index}`)
+
+  test('read an array of the claims once where it is the same for each', async () => {
+    const claims = { list: listOf(2000) }
+    const alike = withQuery("SELECT id FROM t WHERE auth.parameter('list') IN ARRAY['x', 'y']")
+    await resolve(alike, requestOf(claims, { subscriptions: subscribe(1000) }))
+    const chosen = withQuery("SELECT id FROM t WHERE subscription.parameter('a') IN auth.parameter('list')")
+    const { buckets } = await resolve(chosen, requestOf(claims, { subscriptions: subscribe(1000, { a: 'member 7' }) }))
+    expect(buckets.map(({ reasons }) => reasons.length)).toEqual([1000])
+  })
+
+  test('are refused where each reads long parameters', async () => {
+    const plan = withQuery(
+      "SELECT id FROM t WHERE a = subscription.parameter('a') AND json_array_length(auth.parameter('list')) > 0",
+    )
+    await expect(
+      resolve(plan, requestOf({ list: listOf(2000) }, { subscriptions: subscribe(1000, { a: 'b' }) })),
+    ).rejects.toMatchObject({
+      code: 'too-many-buckets',
+      message: expect.stringContaining('more than 8388608 characters of its claims and parameters'),
+    })
+  })
 })

@@ -12,14 +12,21 @@ import { EvaluationError } from '../values/value.ts'
 import { makeLookupReader } from './lookup-reader.ts'
 import { TooManyRows } from './relation.ts'
 import type { RequestData } from './request-leaves.ts'
+import { RequestWork, TooMuchWork } from './request-work.ts'
 import { compileRoute, type RouteProgram } from './route-program.ts'
-import { type RouteRun, runRoute } from './run-route.ts'
+import { KnownParts, type RouteRun, runRoute } from './run-route.ts'
 
 /**
  * Parameter results that a stream may find for each bucket that the client may have: many can lead to few buckets, and
  * a message about too many buckets can still count them.
  */
 const RESULTS_PER_BUCKET = 4
+
+/** The same for all evaluations of a request together, each step and each reason of a bucket counted by itself. */
+const RESULTS_IN_ALL_PER_BUCKET = 500
+
+/** Subscriptions of one request. */
+const SUBSCRIPTIONS_MAX = 10_000
 
 export type StreamProgram = {
   readonly name: string
@@ -50,15 +57,21 @@ export async function resolveRequest(
   request: Request,
   around: { readonly readLookups: ReadLookups; readonly options: LoadOptions },
 ): Promise<Resolution> {
-  const { listed, evaluations } = planEvaluations(streams, request)
-  const reader = makeLookupReader(around.readLookups)
   const { bucketsMax } = around.options
+  const { listed, evaluations } = planEvaluations(
+    streams,
+    request,
+    new RequestWork(bucketsMax * RESULTS_IN_ALL_PER_BUCKET),
+  )
+  const reader = makeLookupReader(around.readLookups)
+  const known = new KnownParts()
   const outcomes = await allOrFirstFailure(
     evaluations.map((evaluation) =>
       runEvaluation(evaluation, {
         data: evaluation.data,
         readLookups: reader.read,
         rowsMax: bucketsMax * RESULTS_PER_BUCKET,
+        known,
       }),
     ),
   )
@@ -75,11 +88,18 @@ export async function resolveRequest(
 
 type Plan = { readonly listed: readonly StreamProgram[]; readonly evaluations: readonly Evaluation[] }
 
-function planEvaluations(streams: readonly StreamProgram[], request: Request): Plan {
+function planEvaluations(streams: readonly StreamProgram[], request: Request, work: RequestWork): Plan {
+  const { length } = request.subscriptions
+  if (length > SUBSCRIPTIONS_MAX) {
+    throw new HeadwaterError(
+      'too-many-buckets',
+      `Cannot sync: expected at most ${SUBSCRIPTIONS_MAX} subscriptions of one client, got ${length}`,
+    )
+  }
   const requested = new Set(request.subscriptions.map(({ stream }) => stream))
   const isIncluded = (stream: StreamProgram): boolean => stream.isDefault && request.includeDefaults
   const listed = streams.filter((stream) => isIncluded(stream) || requested.has(stream.name))
-  const base = { claims: request.claims, connection: request.parameters }
+  const base = { claims: request.claims, connection: request.parameters, work }
   const evaluations = listed.flatMap((stream, index) => {
     const byDefault: Evaluation = {
       stream,
@@ -115,6 +135,7 @@ async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Out
       stream.routes.map(async (route) => {
         const priority = overridePriority ?? route.priority ?? stream.priority
         const buckets = await runRoute(route, run)
+        run.data.work.addResults(buckets.length)
         return buckets.map((bucket): Grant => ({ bucket, priority, reason, stream: stream.name }))
       }),
     )
@@ -145,8 +166,15 @@ function definitionFailed(cause: unknown, { name }: StreamProgram, message: stri
 }
 
 function tooManyRows(error: unknown, { name, kind }: StreamProgram, rowsMax: number): unknown {
-  if (!(error instanceof TooManyRows)) return error
   const what = kind === 'stream' ? 'stream' : 'bucket definition'
+  if (error instanceof TooMuchWork) {
+    return new HeadwaterError(
+      'too-many-buckets',
+      `Cannot sync: with ${what} ${JSON.stringify(name)} this client needs ${error.message}: subscribe to less, or pass shorter parameters`,
+      { cause: error },
+    )
+  }
+  if (!(error instanceof TooManyRows)) return error
   return new HeadwaterError(
     'too-many-buckets',
     `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than ${rowsMax} parameter results or buckets for this client, ${RESULTS_PER_BUCKET} for each of the buckets that it may have`,
@@ -167,17 +195,21 @@ function toStreamEntry({ name, isDefault }: StreamProgram, failures: readonly Fa
 
 /** One entry a bucket, with the most urgent priority and every reason that leads to it. */
 function mergeGrants(grants: readonly Grant[]): readonly GrantedBucket[] {
-  const merged = new Map<BucketName, { priority: number; readonly reasons: BucketReason[] }>()
+  const merged = new Map<BucketName, { priority: number; readonly reasons: Set<BucketReason> }>()
   for (const { bucket, priority, reason } of grants) {
     const known = merged.get(bucket)
     if (known === undefined) {
-      merged.set(bucket, { priority, reasons: [reason] })
+      merged.set(bucket, { priority, reasons: new Set([reason]) })
       continue
     }
     known.priority = Math.min(known.priority, priority)
-    if (!known.reasons.includes(reason)) known.reasons.push(reason)
+    known.reasons.add(reason)
   }
-  return Array.from(merged, ([bucket, { priority, reasons }]) => ({ bucket, priority, reasons }))
+  return Array.from(merged, ([bucket, { priority, reasons }]) => ({
+    bucket,
+    priority,
+    reasons: [...reasons],
+  }))
 }
 
 /** Streams named in the message about too many buckets. */

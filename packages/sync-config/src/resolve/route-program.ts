@@ -3,7 +3,14 @@ import { bucketNamer, type GenerationOf } from '../evaluate/bucket-name.ts'
 import { allOf } from '../evaluate/all-of.ts'
 import { compileTest } from '../evaluate/expression.ts'
 import type { Test } from '../evaluate/leaves.ts'
-import type { Expression, PlanBody, PlanRoute, PlanStep, PlanStream, PlanValue } from '../plan.ts'
+import {
+  type Expression,
+  type PlanBody,
+  type PlanRoute,
+  type PlanStep,
+  type PlanStream,
+  type PlanValue,
+} from '../plan.ts'
 import type { LookupId } from '../types.ts'
 import {
   type CompiledEach,
@@ -13,7 +20,7 @@ import {
   type EachOptions,
   type ReadText,
 } from './each-program.ts'
-import { requestLeaves, type RequestScope } from './request-leaves.ts'
+import { readsSubscription, requestLeaves, type RequestScope } from './request-leaves.ts'
 
 /** A route ready to run: filters and request values are functions. */
 export type RouteProgram = {
@@ -22,6 +29,8 @@ export type RouteProgram = {
   readonly values: readonly ValueProgram[]
   readonly nameBucket: (keys: string) => BucketName
   readonly priority: number | null
+  /** Where it does not, it gives the same for every subscription of a request. */
+  readonly readsSubscription: boolean
 }
 
 export type StepProgram = {
@@ -63,6 +72,7 @@ export function compileRoute(body: PlanBody, route: PlanRoute, { kind, generatio
     values: route.values.map((value) => compileValue(value, (expression) => readValue(expression, leaves))),
     nameBucket: bucketNamer(bucket, body, generationOf),
     priority: route.priority,
+    readsSubscription: expressionsOf(route).some(readsSubscription),
   }
 }
 
@@ -70,6 +80,29 @@ function compileSource(step: PlanStep, options: EachOptions): StepProgram['from'
   return step.kind === 'lookup'
     ? { kind: 'lookup', id: step.lookup }
     : { kind: 'each', each: compileEach(step, options) }
+}
+
+function expressionsOf({ filters, steps, values }: PlanRoute): readonly Expression[] {
+  return [
+    ...filters,
+    ...steps.flatMap((step) => (step.kind === 'each' ? expressionsOfEach(step) : [])),
+    ...[...steps.flatMap(({ inputs }) => inputs), ...values].flatMap(expressionsOfValue),
+  ]
+}
+
+function expressionsOfEach({ argument, filters, keys, outputs }: PlanStep & { kind: 'each' }): readonly Expression[] {
+  return [argument, ...filters, ...keys, ...outputs]
+}
+
+function expressionsOfValue(value: PlanValue): readonly Expression[] {
+  switch (value.kind) {
+    case 'request':
+      return [value.expression]
+    case 'output':
+      return []
+    case 'all':
+      return value.values.flatMap(expressionsOfValue)
+  }
 }
 
 function outputsOf(body: PlanBody, step: PlanStep): readonly unknown[] {

@@ -2,6 +2,8 @@ import type { BucketName } from '@headwater/protocol'
 import { splitOutputs, toLookupKey } from '../lookup-key.ts'
 import type { ReadLookups } from '../types.ts'
 import { Combinations, type ValuePlace } from './combinations.ts'
+import type { Element } from '../functions/each-element.ts'
+import type { CompiledEach } from './each-program.ts'
 import type { RelationRow } from './relation.ts'
 import type { RequestData, RequestScope } from './request-leaves.ts'
 import type { RouteProgram, StepProgram, ValueProgram } from './route-program.ts'
@@ -12,13 +14,29 @@ export type RouteRun = {
   readonly readLookups: ReadLookups
   /** Combinations that may be held at once. */
   readonly rowsMax: number
+  /** What other evaluations of the same request have found, where it does not depend on the subscription. */
+  readonly known: KnownParts
+}
+
+export class KnownParts {
+  readonly buckets = new Map<RouteProgram, Promise<readonly BucketName[]>>()
+  readonly elements = new Map<CompiledEach, readonly Element[]>()
 }
 
 /**
  * The buckets that a route grants: one for every combination of values for which one row can be chosen for each step
  * such that the row was found under the values of the rows chosen before it. Throws `EvaluationError`, `TooManyRows`.
  */
-export async function runRoute(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
+export function runRoute(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
+  if (route.readsSubscription) return findBuckets(route, run)
+  const { buckets } = run.known
+  const found = buckets.get(route) ?? findBuckets(route, run)
+  buckets.set(route, found)
+  return found
+}
+
+async function findBuckets(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
+  run.data.work.check()
   const scope: RequestScope = { ...run.data, element: undefined }
   if (!route.passes(scope)) return []
   const found = new Combinations(run.rowsMax)
@@ -41,13 +59,17 @@ async function runStep(step: StepProgram, inputs: readonly ValuePlace[], { found
   const bound = found.take(inputs)
   if (bound === undefined) return false
   const { relation, read } = bound
+  const { work } = run.data
+  work.addResults(relation.rows.length)
   const keyOf = (row: RelationRow): string => read.map((value) => value(row)).join(',')
   const entries = await readEntries(step, new Set(relation.rows.map(keyOf)), run)
   return found.add([...relation.columns, ...step.outputs], combined(), step.kept)
 
   function* combined(): Generator<RelationRow> {
     for (const row of relation.rows) {
-      for (const outputs of entries.get(keyOf(row)) ?? []) yield [...row, ...outputs]
+      const outputs = entries.get(keyOf(row)) ?? []
+      work.addResults(outputs.length)
+      for (const values of outputs) yield [...row, ...values]
     }
   }
 }
@@ -55,9 +77,15 @@ async function runStep(step: StepProgram, inputs: readonly ValuePlace[], { found
 type Entries = ReadonlyMap<string, readonly RelationRow[]>
 
 async function readEntries({ from }: StepProgram, keys: ReadonlySet<string>, run: RouteRun): Promise<Entries> {
-  if (from.kind === 'each') return from.each(run.data)
+  if (from.kind === 'each') return from.each.select(run.data, readElements(from.each, run))
   const entries = await run.readLookups([...keys].map((key) => toLookupKey(from.id, key)))
   return new Map([...keys].map((key, index) => [key, (entries[index] ?? []).map(splitOutputs)]))
+}
+
+function readElements(each: CompiledEach, { data, known }: RouteRun): readonly Element[] {
+  const found = known.elements.get(each) ?? each.readElements(data)
+  if (!each.readsSubscription) known.elements.set(each, found)
+  return found
 }
 
 /** Undefined when a value of the request can be no part of a key: nothing equals it. */
