@@ -32,7 +32,9 @@ export function compileLookup(lookup: PlanLookup, table: TableScope): RowProgram
       const entry = ofElements(row) ? readEntry(row) : undefined
       if (entry !== undefined) distinct.set(`${entry.key}\n${entry.outputs}`, entry)
     }
-    if (distinct.size > 0) (results.lookups ??= []).push(...distinct.values())
+    if (distinct.size === 0) return
+    results.lookups ??= []
+    for (const entry of distinct.values()) results.lookups.push(entry)
   }
   return {
     definition: lookup.usedBy.join(', '),

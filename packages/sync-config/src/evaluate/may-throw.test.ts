@@ -36,6 +36,13 @@ describe('an expression that', () => {
       { kind: 'compare', operator: '<', left: call('cast_blob', text('a')), right: column('blob') },
       true,
     ],
+    [
+      'asks whether a blob is among values of which one is a blob',
+      call('in_list', column('blob'), text('a'), column('blob')),
+      true,
+    ],
+    ['asks whether a blob is between others', call('between', column('blob'), column('integer'), column('blob')), true],
+    ['asks whether a text is among blobs', call('in_list', column('text'), column('blob')), false],
     ['reads JSON', call('->>', column('text'), text('a')), true],
     [
       'reads JSON below other things',

@@ -20,7 +20,9 @@ export function mayThrow(expression: Expression, formOf: FormOf): boolean {
       const { name, args } = expression
       if (READ_TEXT.has(name)) return true
       // Two blobs are not compared.
-      if (name === 'between' || name === 'in_list') return args.every((arg) => mayBe(arg, 'blob'))
+      if (name === 'between' || name === 'in_list') {
+        return mayBe(args[0], 'blob') && args.slice(1).some((arg) => mayBe(arg, 'blob'))
+      }
       // Text may hold more digits than a number may have; and what is not finite has no integer.
       if (NUMERIC.has(name)) return args.some((arg) => mayBe(arg, 'text') || mayBe(arg, 'blob'))
       if (name === 'cast_integer') return !kindsOf(args[0] ?? NULL, formOf).every((kind) => kind === 'integer')

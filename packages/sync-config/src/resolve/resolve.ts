@@ -23,7 +23,9 @@ import { KnownParts, type RouteRun, runRoute } from './run-route.ts'
 const RESULTS_PER_BUCKET = 4
 
 /** The same for all evaluations of a request together, each step and each reason of a bucket counted by itself. */
-const RESULTS_IN_ALL_PER_BUCKET = 500
+const RESULTS_IN_ALL_PER_BUCKET = 50
+/** So many there may be in any case: they cost about a second. */
+const RESULTS_IN_ALL = 500_000
 
 /** Subscriptions of one request. */
 const SUBSCRIPTIONS_MAX = 10_000
@@ -61,7 +63,7 @@ export async function resolveRequest(
   const { listed, evaluations } = planEvaluations(
     streams,
     request,
-    new RequestWork(bucketsMax * RESULTS_IN_ALL_PER_BUCKET),
+    new RequestWork(Math.max(RESULTS_IN_ALL, bucketsMax * RESULTS_IN_ALL_PER_BUCKET)),
   )
   const reader = makeLookupReader(around.readLookups)
   const known = new KnownParts()
