@@ -197,7 +197,7 @@ export class SqliteWriter {
 
   /** What was packed is committed. */
   #notePacked(): void {
-    this.tail.releaseDropped()
+    this.tail.noteCommitted()
     this.#parts.onPacked()
   }
 
@@ -247,7 +247,8 @@ export class SqliteWriter {
     this.#position = next
     this.#open = undefined
     this.#skippedTo = undefined
-    if (this.#packedAny) this.#notePacked()
+    this.tail.noteCommitted()
+    if (this.#packedAny) this.#parts.onPacked()
     this.#packedAny = false
     this.#packer.wake()
     if (!delta.show) return this.#nothingChanged()

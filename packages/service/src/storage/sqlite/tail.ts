@@ -27,6 +27,8 @@ type TailRow = { readonly body: Uint8Array; readonly buckets: readonly number[];
 export class Tail {
   readonly #rows = new Map<number, TailRow>()
   readonly #segments = new Map<number, Segment[]>()
+  /** The last row that is committed. */
+  #committedSeq = 0
   /** Packed, but not committed: readers, who do not see the chunks yet, find these as they were before. */
   readonly #droppedRows = new Map<number, TailRow>()
   readonly #droppedSegments = new Map<number, readonly Segment[]>()
@@ -52,13 +54,13 @@ export class Tail {
   load(): void {
     this.#rows.clear()
     this.#segments.clear()
-    this.releaseDropped()
     this.bytes = 0
     for (const row of this.#readAll.iterate()) {
       const body = row['body']
       assert(body instanceof Uint8Array)
       this.#take(Number(row['seq']), body)
     }
+    this.noteCommitted()
   }
 
   /** Stores runs back to back as the next row. */
@@ -96,12 +98,13 @@ export class Tail {
   }
 
   /**
-   * All segments of the bucket are packed: rows without any other are deleted. Readers have them until
-   * `releaseDropped`, which is to be called when the transaction is committed.
+   * All segments of the bucket are packed: rows without any other are deleted. Those that readers may need stay in
+   * memory until `noteCommitted`.
    */
   drop(bucket: number): void {
     const segments = this.segmentsOf(bucket)
-    if (segments.length > 0 && !this.#droppedSegments.has(bucket)) this.#droppedSegments.set(bucket, segments)
+    const isCommitted = (segments[0]?.seq ?? Infinity) <= this.#committedSeq
+    if (isCommitted && !this.#droppedSegments.has(bucket)) this.#droppedSegments.set(bucket, segments)
     for (const { seq } of segments) {
       const row = this.#rows.get(seq)
       assert(row !== undefined, `A segment of bucket ${bucket} points to tail row ${seq}, which is gone`)
@@ -111,7 +114,9 @@ export class Tail {
     this.#segments.delete(bucket)
   }
 
-  releaseDropped(): void {
+  /** Everything up to here is committed, and readers see what was packed. */
+  noteCommitted(): void {
+    this.#committedSeq = this.#nextSeq - 1
     this.#droppedRows.clear()
     this.#droppedSegments.clear()
   }
@@ -119,7 +124,7 @@ export class Tail {
   #deleteRow(seq: number, row: TailRow): void {
     this.#delete.run(seq)
     this.#rows.delete(seq)
-    this.#droppedRows.set(seq, row)
+    if (seq <= this.#committedSeq) this.#droppedRows.set(seq, row)
     this.bytes -= row.body.length
   }
 
