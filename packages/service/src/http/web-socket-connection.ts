@@ -74,7 +74,10 @@ export class WebSocketConnection {
     let newBytes = 0
     const countBytes = (chunk: Buffer): void => {
       newBytes += chunk.length
-      if (newBytes > FIRST_MESSAGE_BYTES_MAX) this.#close('message-too-large')
+      if (newBytes <= FIRST_MESSAGE_BYTES_MAX) return
+      this.#close('message-too-large')
+      // Whatever follows is not even received.
+      webSocket.pause()
     }
     this.#socket.on('data', countBytes)
     webSocket.once('message', () => {
