@@ -49,6 +49,19 @@ export function lookupContract(open: OpenStorage): void {
     expect(await storage.readLookups([key('k')], shownOp(last))).toEqual([['["x"]']])
   })
 
+  test('one of very many entries of a row changes', async () => {
+    await using opened = await begin(open)
+    const { storage } = opened
+    const entries = Array.from({ length: 60_000 }, (_, index) => lookup(`k${index}`, '[]'))
+    await storage.append(deltaAt(10, { lookups: [lookupChange('1', [], entries)] }))
+    const changed = await storage.append(
+      deltaAt(20, { lookups: [lookupChange('1', entries, [...entries.slice(1), lookup('new', '[]')])] }),
+    )
+    expect([...changed.lookups].toSorted()).toEqual(['k0', 'new'])
+    const read = await storage.readLookups([key('k0'), key('k59999'), key('new')], shownOp(changed))
+    expect(read).toEqual([[], ['[]'], ['[]']])
+  })
+
   test('two rows with equal outputs count once, and the entry holds until both are gone', async () => {
     await using opened = await begin(open)
     const { storage } = opened

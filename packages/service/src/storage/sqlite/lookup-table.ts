@@ -26,14 +26,12 @@ export class LookupWriter {
   write(changes: readonly LookupChange[], opId: number): Set<LookupKey> {
     const touched = new Set<LookupKey>()
     for (const { row, before, after } of changes) {
-      for (const lookup of before) {
-        if (contains(after, lookup)) continue
+      for (const lookup of without(before, after)) {
         touched.add(lookup.key)
         const dropped = this.#dropNew.run(lookup.key, row, lookup.outputs, opId)
         if (dropped.changes === 0) this.#close.run(opId, lookup.key, row, lookup.outputs)
       }
-      for (const lookup of after) {
-        if (contains(before, lookup)) continue
+      for (const lookup of without(after, before)) {
         touched.add(lookup.key)
         this.#open.run(lookup.key, row, lookup.outputs, opId)
       }
@@ -47,8 +45,16 @@ export class LookupWriter {
   }
 }
 
-function contains(lookups: readonly StoredLookup[], wanted: StoredLookup): boolean {
-  return lookups.some(({ key, outputs }) => key === wanted.key && outputs === wanted.outputs)
+/** The entries that are not among the others. One row with a long array can have very many. */
+function without(lookups: readonly StoredLookup[], others: readonly StoredLookup[]): readonly StoredLookup[] {
+  if (lookups.length === 0 || others.length === 0) return lookups
+  const names = new Set(others.map(entryName))
+  return lookups.filter((lookup) => !names.has(entryName(lookup)))
+}
+
+/** Neither part has a line break of its own: texts in them are JSON. */
+function entryName({ key, outputs }: StoredLookup): string {
+  return `${key}\n${outputs}`
 }
 
 /** The readers' side. */
