@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { decodeBson, encodeBson, type JsonObject, type RequestObject } from '@headwater/protocol'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
+import type { StreamOpen } from './sync-streams.ts'
+
+export const LINE = { token_expires_in: 60 }
 
 export type ServerFrame =
   | { readonly kind: 'next'; readonly streamId: number; readonly line: RequestObject }
@@ -154,6 +157,20 @@ export async function openRsocket(url: string, options: SetupOptions = {}): Prom
 /** Documents of a stream, in one chunk each. */
 export async function* linesOf(lines: readonly JsonObject[]): AsyncGenerator<Uint8Array> {
   for (const line of lines) yield encodeBson(line)
+}
+
+/** One line, and then nothing until it is told to stop. */
+export async function* endlessLines(_open: StreamOpen, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield encodeBson(LINE)
+  if (!signal.aborted) await once(signal, 'abort')
+}
+
+export function nextLine(streamId: number, line: object): ServerFrame {
+  return { kind: 'next', streamId, line: { ...line } }
+}
+
+export function errorFrame(streamId: number, code: number, text: RegExp): object {
+  return { kind: 'error', streamId, code, text: expect.stringMatching(text) }
 }
 
 export function frame(streamId: number, type: number, flags: number, body: readonly Buffer[]): Buffer {

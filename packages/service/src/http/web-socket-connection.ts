@@ -74,10 +74,8 @@ export class WebSocketConnection {
     let newBytes = 0
     const countBytes = (chunk: Buffer): void => {
       newBytes += chunk.length
-      if (newBytes <= FIRST_MESSAGE_BYTES_MAX) return
-      this.#close('message-too-large')
-      // Whatever follows is not even received.
-      webSocket.pause()
+      // A goodbye would mean to receive the rest meanwhile.
+      if (newBytes > FIRST_MESSAGE_BYTES_MAX) this.cutOff('message-too-large')
     }
     this.#socket.on('data', countBytes)
     webSocket.once('message', () => {

@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { encodeBson } from '@headwater/protocol'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { NOW_MS, start, untilStill } from './http-server.test-parts.ts'
-import { connectRsocket, frame, openRsocket, type RsocketClient } from './rsocket-client.test-parts.ts'
+import { connectRsocket, endlessLines, frame, openRsocket, type RsocketClient } from './rsocket-client.test-parts.ts'
 import type { StreamOpen } from './sync-streams.ts'
 
 const PROTOCOL_ERROR = { code: 1002, reason: 'a message cannot be understood' }
@@ -120,10 +119,13 @@ describe('a large message', () => {
   })
 
   test('before the setup is not even received', async () => {
-    const { url } = await start()
+    const { url, registry } = await start()
     const client = await connectRsocket(url)
     for (let piece = 0; piece < 40; piece++) client.webSocket.send(Buffer.alloc(8 * 1024), { fin: false })
-    expect(await client.closed).toMatchObject({ code: expect.toBeOneOf([1009, 1006]) })
+    expect(await client.closed).toMatchObject({ code: 1006 })
+    await expect
+      .poll(() => registry.metrics())
+      .toContain('headwater_websocket_closed_total{reason="message-too-large"} 1')
   })
 
   test('may be compressed by few of those who have not said who they are; others go on uncompressed', async () => {
@@ -267,12 +269,6 @@ describe('time', () => {
     )
   })
 })
-
-/** One line, and then nothing until it is told to stop. */
-async function* endlessLines(_open: StreamOpen, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  yield encodeBson({ token_expires_in: 60 })
-  if (!signal.aborted) await once(signal, 'abort')
-}
 
 async function longLived(): Promise<{ kind: 'verified'; user: StreamOpen['user'] }> {
   return { kind: 'verified', user: { userId: 'u1', claims: {}, expiresAtMs: NOW_MS + 86_400_000 } }

@@ -1,13 +1,22 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { encodeBson, HeadwaterError } from '@headwater/protocol'
+import { encodeBson } from '@headwater/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { refuse } from '../auth/claims.ts'
-import { failing, open, start } from './http-server.test-parts.ts'
-import { connectRsocket, frame, linesOf, openRsocket, type ServerFrame } from './rsocket-client.test-parts.ts'
+import type { VerifyResult } from '../auth/claims.ts'
+import { open, start } from './http-server.test-parts.ts'
+import {
+  connectRsocket,
+  endlessLines,
+  errorFrame,
+  frame,
+  LINE,
+  linesOf,
+  nextLine,
+  openRsocket,
+  type RsocketClient,
+  type ServerFrame,
+} from './rsocket-client.test-parts.ts'
 import type { StreamOpen } from './sync-streams.ts'
-
-const LINE = { token_expires_in: 60 }
 
 describe('a connection', () => {
   test.each(['/sync/stream', '/', '/behind/a/prefix?x=1'])(
@@ -17,7 +26,11 @@ describe('a connection', () => {
       const client = await connectRsocket(`${url}${path}`)
       client.setup()
       client.request()
-      expect(await client.take(3)).toEqual([next(1, LINE), next(1, { a: 1 }), { kind: 'complete', streamId: 1 }])
+      expect(await client.take(3)).toEqual([
+        nextLine(1, LINE),
+        nextLine(1, { a: 1 }),
+        { kind: 'complete', streamId: 1 },
+      ])
     },
   )
 
@@ -27,7 +40,7 @@ describe('a connection', () => {
       const { url, opened } = await startNoting([LINE])
       const client = await openRsocket(url, { encoding })
       client.request({ data: { buckets: [{ name: 'a', after: '7' }], client_id: 'c1', parameters: { n: 1.5 } } })
-      expect(await client.take(2)).toEqual([next(1, LINE), { kind: 'complete', streamId: 1 }])
+      expect(await client.take(2)).toEqual([nextLine(1, LINE), { kind: 'complete', streamId: 1 }])
       expect(client.sizes).toEqual([6 + encodeBson(LINE).length, 6])
       expect(opened).toMatchObject([
         {
@@ -63,7 +76,7 @@ describe('a connection', () => {
     await new Promise((resolve) => setImmediate(resolve))
     verified.resolve()
     const frames = await client.take(3)
-    expect(frames).toContainEqual(next(1, LINE))
+    expect(frames).toContainEqual(nextLine(1, LINE))
     expect(frames).toContainEqual({ kind: 'keepalive', flags: 0, data: 'early' })
   })
 
@@ -73,9 +86,9 @@ describe('a connection', () => {
     client.request({ streamId: 1, data: { client_id: 'a' } })
     client.request({ streamId: 3, data: { client_id: 'b' } })
     expect((await client.take(4)).toSorted(byStream)).toEqual([
-      next(1, { for: 'a' }),
+      nextLine(1, { for: 'a' }),
       { kind: 'complete', streamId: 1 },
-      next(3, { for: 'b' }),
+      nextLine(3, { for: 'b' }),
       { kind: 'complete', streamId: 3 },
     ])
   })
@@ -86,7 +99,7 @@ describe('a connection', () => {
     for (let index = 0; index <= 16; index++) client.request({ streamId: 2 * index + 1 })
     const frames = await client.take(17)
     expect(frames.filter((each) => each?.kind === 'next')).toHaveLength(16)
-    expect(frames).toContainEqual(error(33, 0x201, /^\[PSYNC_S2304\] A connection can have 16/))
+    expect(frames).toContainEqual(errorFrame(33, 0x201, /^\[PSYNC_S2304\] A connection can have 16/))
   })
 
   test('compresses lines for who can read it, and small ones not at all', async () => {
@@ -160,7 +173,7 @@ describe('flow control', () => {
     await client.settle()
     expect(lineCount(client.frames)).toBe(6)
     client.requestN(1)
-    expect(await nextOfKind(client, 'next')).toEqual(next(1, { number: 3 }))
+    expect(await nextOfKind(client, 'next')).toEqual(nextLine(1, { number: 3 }))
   })
 
   test('[protocol 84] answers KEEPALIVE at once, also without credit, with the same data', async () => {
@@ -198,203 +211,12 @@ describe('flow control', () => {
   })
 })
 
-describe('a setup', () => {
-  test.each([
-    ['without a token', { metadata: {} }, 'PSYNC_S2106', 'Authentication required'],
-    ['with a token of another form', { metadata: { token: 'good' } }, 'PSYNC_S2106', 'Authentication required'],
-    ['with a token that is no text', { metadata: { token: 5 } }, 'PSYNC_S2106', 'Authentication required'],
-    ['with a bad token', { metadata: { token: 'Token bad' } }, 'PSYNC_S2101', 'Not good'],
-    ['without metadata', { metadata: null }, 'PSYNC_S2101', 'The setup has no metadata'],
-    ['of another type', { mimeType: 'application/cbor' }, 'PSYNC_S2004', 'Cannot read the setup'],
-    ['that is not what its type says', { mimeType: 'application/bson' }, 'PSYNC_S2001', 'Validation failed'],
-  ] as const)('[protocol 85] %s is refused on stream 0 with a code', async (_what, options, code, text) => {
-    const { url } = await start()
-    const client = await openRsocket(url, options)
-    client.request()
-    const refused = await client.next()
-    expect(refused).toEqual(error(0, 3, new RegExp(`^\\[${code}\\] ${text}`)))
-    expect(await client.closed).toEqual({ code: 1008, reason: 'the setup is refused' })
-    expect(client.frames).toHaveLength(1)
-    if (!code.startsWith('PSYNC_S21')) expect(JSON.stringify(refused)).not.toContain('PSYNC_S21')
-  })
-
-  test('[protocol 85] with an expired token is told so, and the log has the rest', async () => {
-    const { url, events, registry } = await start({
-      verify: async () => refuse('auth-expired', 'The token expired 99 s ago', { audience: 'secret' }),
-    })
-    const client = await openRsocket(url)
-    expect(await client.next()).toEqual(error(0, 3, /^\[PSYNC_S2103\] JWT has expired\n {2}The app's/))
-    expect(JSON.stringify(client.frames)).not.toContain('secret')
-    expect(events).toContainEqual(['info', 'token-refused', expect.objectContaining({ code: 'auth-expired' })])
-    expect(await registry.metrics()).toContain('headwater_tokens_refused_total{code="auth-expired"} 1')
-  })
-
-  test('[protocol 85] whose key server is away does not cost the client its token', async () => {
-    const { url } = await start({ verify: async () => refuse('jwks-unavailable', 'The keys cannot be fetched') })
-    const refused = await (await openRsocket(url)).next()
-    expect(refused).toEqual(error(0, 3, /^\[PSYNC_S2204\]/))
-  })
-
-  test('that fails for a reason nobody foresaw says nothing of it, and is in the log once', async () => {
-    const { url, events } = await start({
-      verify: async () => {
-        throw new TypeError('x of undefined')
-      },
-    })
-    const client = await openRsocket(url)
-    expect(await client.next()).toEqual(error(0, 3, /^\[PSYNC_S2001\] Something went wrong$/))
-    expect(events.filter(([level]) => level === 'error')).toHaveLength(1)
-  })
-
-  test.each([
-    ['a SETUP with leases', (flags: number) => flags | 0x40],
-    ['a SETUP with resumption', (flags: number) => flags | 0x80],
-  ])('%s is rejected', async (_what, flagsOf) => {
-    const { url } = await start()
-    const client = await connectRsocket(url)
-    const resumeToken = flagsOf(0) === 0x80 ? '0001aa' : ''
-    client.send(Buffer.from(`0000000004${flagsOf(0).toString(16)}0001000000004e2000015f90${resumeToken}0000`, 'hex'))
-    expect(await client.next()).toEqual(error(0, 3, /^Connections with/))
-    await client.closed
-  })
-
-  test.each([
-    ['a request', frame(1, 6, 0, [Buffer.alloc(4)]), 2],
-    ['KEEPALIVE', frame(0, 3, 0x80, [Buffer.alloc(8)]), 2],
-    ['RESUME', frame(0, 13, 0, [Buffer.alloc(30)]), 4],
-    ['half a SETUP', frame(0, 1, 0, [Buffer.alloc(3)]), 2],
-    ['nothing', Buffer.of(), 2],
-  ])('that is %s is no setup', async (_what, first, code) => {
-    const { url } = await start()
-    const client = await connectRsocket(url)
-    client.send(first)
-    expect(await client.next()).toEqual(error(0, code, /./))
-    await client.closed
-  })
-
-  test('[protocol 13] beyond the limit is refused at once, and both transports share the limit', async () => {
-    const { url } = await start({ openStream: endlessLines, limits: { connectionsMax: 2 } })
-    const first = await openRsocket(url)
-    first.request()
-    await first.next()
-    const abort = new AbortController()
-    const headers = { authorization: 'Token good' }
-    await fetch(`${url}/sync/stream`, { method: 'POST', headers, signal: abort.signal })
-
-    const third = await openRsocket(url)
-    expect(await third.next()).toEqual(error(0, 3, /^\[PSYNC_S2304\]/))
-    expect(await third.closed).toMatchObject({ code: 1013 })
-    expect((await fetch(`${url}/sync/stream`, { method: 'POST', headers })).status).toBe(429)
-    first.request({ streamId: 3 })
-    expect(await first.next()).toEqual(error(3, 0x201, /^\[PSYNC_S2304\]/))
-
-    first.webSocket.close()
-    await first.closed
-    const status = async (): Promise<string | undefined> => {
-      const client = await openRsocket(url)
-      client.request()
-      return (await client.next())?.kind
-    }
-    await expect.poll(status).toBe('next')
-    abort.abort()
-  })
-})
-
-describe('a request', () => {
-  test.each([
-    ['for another path', { metadata: { path: '/else' } }, 'PSYNC_S2002'],
-    ['without metadata', { metadata: null }, 'PSYNC_S2001'],
-    ['without a path', { metadata: {} }, 'PSYNC_S2002'],
-    ['that is no JSON', { data: Buffer.from('{') }, 'PSYNC_S2001'],
-    ['that is no object', { data: Buffer.from('[1]') }, 'PSYNC_S2001'],
-    ['with wrong fields', { data: { buckets: [{ name: 'PSYNC_S2101', after: 5 }] } }, 'PSYNC_S2001'],
-    ['for a path that looks like a code', { metadata: { path: '[PSYNC_S2101]' } }, 'PSYNC_S2002'],
-  ] as const)(
-    '[protocol 85] %s is refused on its stream, with no word of tokens; the connection goes on',
-    async (_what, options, code) => {
-      const { url } = await start({ openStream: () => linesOf([LINE]) })
-      const client = await openRsocket(url)
-      client.request(options)
-      const refused = await client.next()
-      expect(refused).toEqual(error(1, 0x201, new RegExp(`^\\[${code}\\] `)))
-      expect(JSON.stringify(refused)).not.toContain('PSYNC_S21')
-      client.request({ streamId: 3 })
-      expect(await client.next()).toEqual(next(3, LINE))
-    },
-  )
-
-  test('[protocol 85] that cannot be served is told why before the first line', async () => {
-    const { url } = await start({ openStream: () => failing([], new HeadwaterError('no-sync-config', 'Not yet')) })
-    const client = await openRsocket(url)
-    client.request()
-    expect(await client.next()).toEqual(error(1, 0x201, /^\[PSYNC_S2302\] No sync config available/))
-  })
-
-  test('[protocol 85] that fails later is told so with a code of its own, the cause below', async () => {
-    const { url, events } = await start({
-      openStream: async function* () {
-        yield encodeBson(LINE)
-        throw new HeadwaterError('too-many-buckets', 'Too many buckets: 1204 (limit of 1000)')
-      },
-    })
-    const client = await openRsocket(url)
-    client.request()
-    expect(await client.take(2)).toEqual([
-      next(1, LINE),
-      error(1, 0x201, /^\[PSYNC_S2001\] Something went wrong\n {2}\[PSYNC_S2305\] Too many buckets: 1204/),
-    ])
-    expect(events.map(([level, event]) => `${level} ${event}`)).toContain('warn request-failed')
-  })
-
-  test('that fails for a reason nobody foresaw says nothing of it', async () => {
-    const { url, events } = await start({ openStream: () => failing([], new TypeError('x of undefined')) })
-    const client = await openRsocket(url)
-    client.request()
-    expect(await client.next()).toEqual(error(1, 0x201, /^\[PSYNC_S2001\] Something went wrong$/))
-    expect(events.filter(([level]) => level === 'error')).toHaveLength(1)
-  })
-
-  test('that ends before its first line is answered with an error, which clients do not wait for in vain', async () => {
-    const { url } = await start({ openStream: () => linesOf([]) })
-    const client = await openRsocket(url)
-    client.request()
-    expect(await client.next()).toEqual(error(1, 0x201, /^\[PSYNC_S2302\]/))
-  })
-
-  test('is in the log and in the metrics with its transport', async () => {
-    const { url, events, registry } = await start({ openStream: endlessLines })
-    const client = await openRsocket(url)
-    client.request({ data: { client_id: 'c1', app_metadata: { version: '2' } } })
-    await client.next()
-    const about = { transport: 'websocket', userId: 'u1', clientId: 'c1', userAgent: 'rsocket-test/1.0' }
-    expect(events).toContainEqual([
-      'info',
-      'stream-opened',
-      { ...about, format: 'bson', appMetadata: { version: '2' } },
-    ])
-    const metrics = await registry.metrics()
-    expect(metrics).toContain('headwater_sync_streams_count{transport="websocket"} 1')
-    expect(metrics).toContain('headwater_sync_streams_count{transport="http"} 0')
-    expect(metrics).toContain('headwater_websocket_connections_count 1')
-
-    client.webSocket.close()
-    await expect
-      .poll(() => events)
-      .toContainEqual(['info', 'stream-closed', { ...about, bytesSent: expect.any(Number), openMs: 0 }])
-    await expect
-      .poll(() => registry.metrics())
-      .toMatch(
-        /headwater_websocket_connections_count 0[^]*closed_total\{reason="client-left"\} 1|closed_total\{reason="client-left"\} 1[^]*connections_count 0/,
-      )
-  })
-})
-
 describe('what a client leaves behind', () => {
   test.each([
-    ['CANCEL', (client: Awaited<ReturnType<typeof openRsocket>>) => client.cancel()],
-    ['an ERROR', (client: Awaited<ReturnType<typeof openRsocket>>) => client.send(frame(1, 11, 0, [Buffer.alloc(4)]))],
-    ['a closed socket', (client: Awaited<ReturnType<typeof openRsocket>>) => client.webSocket.close()],
-    ['a socket that was cut', (client: Awaited<ReturnType<typeof openRsocket>>) => client.webSocket.terminate()],
+    ['CANCEL', (client: RsocketClient) => client.cancel()],
+    ['an ERROR', (client: RsocketClient) => client.send(frame(1, 11, 0, [Buffer.alloc(4)]))],
+    ['a closed socket', (client: RsocketClient) => client.webSocket.close()],
+    ['a socket that was cut', (client: RsocketClient) => client.webSocket.terminate()],
   ])('[protocol 86] after %s is given back: the stream ends, also while it waits for credit', async (_what, leave) => {
     const ended: string[] = []
     const { url, registry } = await start({
@@ -442,7 +264,7 @@ describe('what a client leaves behind', () => {
     client.cancel()
     client.requestN(5)
     client.request({ streamId: 3 })
-    expect(await client.next()).toEqual(next(3, LINE))
+    expect(await client.next()).toEqual(nextLine(3, LINE))
   })
 })
 
@@ -462,7 +284,7 @@ describe('stopping the service', () => {
     await server.stop(2_000)
     expect((await client.take(2)).toSorted(byStream)).toEqual([
       { kind: 'complete', streamId: 1 },
-      error(3, 0x201, /^\[PSYNC_S2003\]/),
+      errorFrame(3, 0x201, /^\[PSYNC_S2003\]/),
     ])
     expect(await client.closed).toEqual({ code: 1001, reason: 'the service is stopping' })
     expect(await idle.closed).toMatchObject({ code: 1001 })
@@ -480,12 +302,6 @@ describe('stopping the service', () => {
   })
 })
 
-/** One line, and then nothing until it is told to stop. */
-async function* endlessLines(_open: StreamOpen, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  yield encodeBson(LINE)
-  if (!signal.aborted) await once(signal, 'abort')
-}
-
 async function startNoting(lines: readonly (typeof LINE)[]): Promise<{ url: string; opened: StreamOpen[] }> {
   const opened: StreamOpen[] = []
   const { url } = await start({
@@ -502,26 +318,15 @@ async function startByHand(parts: Parameters<typeof open>[0]): Promise<ReturnTyp
   return { ...opened, ...(await opened.server.listen('127.0.0.1', 0)) }
 }
 
-function goodUser(): ReturnType<typeof refuse> | { kind: 'verified'; user: StreamOpen['user'] } {
+function goodUser(): VerifyResult {
   return { kind: 'verified', user: { userId: 'u1', claims: {}, expiresAtMs: 1_800_000_600_000 } }
-}
-
-function next(streamId: number, line: object): ServerFrame {
-  return { kind: 'next', streamId, line: { ...line } }
-}
-
-function error(streamId: number, code: number, text: RegExp): object {
-  return { kind: 'error', streamId, code, text: expect.stringMatching(text) }
 }
 
 function lineCount(frames: readonly ServerFrame[]): number {
   return frames.filter(({ kind }) => kind === 'next').length
 }
 
-async function nextOfKind(
-  client: Awaited<ReturnType<typeof openRsocket>>,
-  kind: ServerFrame['kind'],
-): Promise<ServerFrame | undefined> {
+async function nextOfKind(client: RsocketClient, kind: ServerFrame['kind']): Promise<ServerFrame | undefined> {
   let found = await client.next()
   while (found !== undefined && found.kind !== kind) found = await client.next()
   return found
