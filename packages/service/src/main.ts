@@ -8,10 +8,12 @@ import { Registry } from 'prom-client'
 import { supabaseJwksUrl } from './auth/supabase.ts'
 import { createTokenVerifier } from './auth/token.ts'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
+import type { HttpParts } from './http/http-parts.ts'
 import type { Health } from './http/probes.ts'
 import { createHttpServer } from './http/server.ts'
 import { createLog, type Log, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { createOperator } from './operator.ts'
 import { checkSource } from './postgres/check-source.ts'
 import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
 import { startReplicator } from './replication/replicator.ts'
@@ -31,6 +33,8 @@ const STOP_GRACE_MS = 2_000
 export type Service = {
   /** Where it listens, without a slash at the end. */
   readonly url: string
+  /** Where it listens for operators: there too, unless they have a port of their own. */
+  readonly operatorUrl: string
   /** Settles after `stop`; rejects when a room failed for good. */
   readonly ended: Promise<void>
   readonly stop: () => Promise<void>
@@ -85,7 +89,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const rounds = new SharedRounds(storage)
   const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
   const requestWriteCheckpoint = (key: string): Promise<bigint> => deployment.current().requestWriteCheckpoint(key)
-  const http = createHttpServer({
+  let served = { content: settings.syncConfig.content, plan: compiled.plan }
+  const replace = async (content: string): Promise<Exclude<ReplaceOutcome, { kind: 'refused' }>> => {
+    const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
+    if (plan.hash === served.plan.hash) return { kind: 'unchanged', diagnostics }
+    served = { content, plan }
+    log.info('sync-config-replaced', { plan: plan.hash })
+    await deployment.replace(plan)
+    return { kind: 'replaced', diagnostics }
+  }
+  const httpParts: HttpParts = {
     verify: verifier.verify,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
     requestWriteCheckpoint,
@@ -97,19 +110,27 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       metrics.set('headwater_storage_size_bytes', (await storage.readStatus()).bytes)
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
+    operator: createOperator({
+      settings,
+      storage,
+      readReplication: () => deployment.current().readStatus(),
+      readConfig: () => served,
+      replace: async (content) => void (await replace(content)),
+      reprocess: () => deployment.replace(served.plan, true),
+      nowMs: Date.now,
+    }),
     limits: { connectionsMax: settings.limits.connectionsMax },
     metrics,
     log,
     nowMs: Date.now,
-  })
+  }
   // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
-  const { url } = await http.listen(settings.http.host, settings.http.port)
+  const { url, operatorUrl, stop: stopListening } = await listen(httpParts, settings)
   const deployment = startReplication(parts, compiled.plan)
   opened.defer(deployment.stop)
-  opened.defer(() => http.stop(STOP_GRACE_MS))
-  log.info('service-started', { url })
+  opened.defer(stopListening)
+  log.info('service-started', { url, operatorUrl })
 
-  let served = compiled.plan
   const rooms = opened.move()
   const stopOnce = once(async () => {
     await rooms.disposeAsync()
@@ -117,6 +138,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   return {
     url,
+    operatorUrl,
     ended: waitForBoth(deployment.ended, feed.ended),
     stop: stopOnce,
     readStatus: async () => ({
@@ -125,17 +147,33 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     }),
     replaceSyncConfig: async (content) => {
       try {
-        const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
-        if (plan.hash === served.hash) return { kind: 'unchanged', diagnostics }
-        served = plan
-        log.info('sync-config-replaced', { plan: plan.hash })
-        await deployment.replace(plan)
-        return { kind: 'replaced', diagnostics }
+        return await replace(content)
       } catch (error) {
         if (error instanceof HeadwaterError) return { kind: 'refused', message: error.message }
         throw error
       }
     },
+  }
+}
+
+/** One listener for everybody, or one for clients and one for operators where they have a port of their own. */
+async function listen(
+  parts: HttpParts,
+  { http, api }: ServiceSettings,
+): Promise<{ readonly url: string; readonly operatorUrl: string; readonly stop: () => Promise<void> }> {
+  const forClients = createHttpServer(parts, api.port === undefined ? 'everybody' : 'clients')
+  const { url } = await forClients.listen(http.host, http.port)
+  if (api.port === undefined) return { url, operatorUrl: url, stop: () => forClients.stop(STOP_GRACE_MS) }
+  const forOperators = createHttpServer(parts, 'operators')
+  try {
+    const { url: operatorUrl } = await forOperators.listen(api.host ?? http.host, api.port)
+    const stop = async (): Promise<void> => {
+      await Promise.all([forClients.stop(STOP_GRACE_MS), forOperators.stop(STOP_GRACE_MS)])
+    }
+    return { url, operatorUrl, stop }
+  } catch (error) {
+    await forClients.stop(0)
+    throw error
   }
 }
 
@@ -147,12 +185,13 @@ async function checkAgainstSource({ source }: ServiceSettings, compiled: Compile
 
 function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan): Deployment {
   const { bucketsMax } = settings.limits
-  return deploy(plan, (next, signal) =>
+  return deploy(plan, (next, isAnew, signal) =>
     startReplicator(
       {
         source: { ...settings.source, instance: nameInstance(settings.storage.path) },
         storage,
         plan: next,
+        isAnew,
         load: (generation) => loadPlan(next, { generation, bucketsMax }),
         log,
         metrics,

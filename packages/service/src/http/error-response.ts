@@ -8,13 +8,18 @@ const RETRY_AFTER_SECONDS = 5
 const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
   'auth-expired': 'JWT has expired',
   'auth-missing': 'Authentication required',
+  'auth-operator': 'Authorization failed',
   'bad-request': 'Validation failed',
+  'bad-sync-config': 'The sync config cannot be used',
   internal: 'Something went wrong',
   'jwks-address-refused': 'The keys that verify tokens cannot be fetched',
+  'no-active-sync-config': 'No sync config is active',
   'no-sync-config': 'No sync config available',
   'replication-behind': 'Replication has not come so far in time',
   'shutting-down': 'The service is stopping',
   'source-unreachable': 'The source database does not answer',
+  'sync-config-deploying': 'Another sync config is being deployed',
+  'sync-config-from-file': 'The sync config comes from a file of the service and cannot be deployed',
 }
 
 const FRESH_TOKEN = "The app's fetchCredentials must return a fresh token"
@@ -34,6 +39,7 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'auth-lifetime',
   'bad-parameters',
   'bad-request',
+  'bad-sync-config',
   'jwks-unavailable',
   'no-sync-config',
   'request-too-large',

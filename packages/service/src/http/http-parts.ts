@@ -2,6 +2,7 @@ import type { OpId } from '@headwater/protocol'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Verify } from './authorize.ts'
+import type { Operator } from './operator.ts'
 import type { Health } from './probes.ts'
 import type { StreamOpen } from './sync-streams.ts'
 
@@ -24,6 +25,7 @@ export type HttpParts = {
   readonly awaitCheckpoint: (key: string, signal: AbortSignal) => Promise<OpId>
   readonly readHealth: () => Health
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
+  readonly operator: Operator
   readonly limits: {
     /** Sync streams over HTTP and WebSocket connections, together. */
     readonly connectionsMax: number

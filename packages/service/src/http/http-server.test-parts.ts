@@ -7,6 +7,8 @@ import { expect, onTestFinished } from 'vitest'
 import { refuse, type VerifyResult } from '../auth/claims.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { HttpParts } from './http-parts.ts'
+import type { Operator } from './operator.ts'
+import type { Audience } from './routes.ts'
 import { createHttpServer, type HttpServer } from './server.ts'
 import type { StreamOpen } from './sync-streams.ts'
 
@@ -16,14 +18,17 @@ export const NOW_MS = 1_800_000_000_000
 
 type Started = ReturnType<typeof open> & { readonly url: string }
 
-export async function start(parts: Partial<HttpParts> = {}): Promise<Started> {
-  const opened = open(parts)
+export async function start(parts: Partial<HttpParts> = {}, audience?: Audience): Promise<Started> {
+  const opened = open(parts, audience)
   const { url } = await opened.server.listen('127.0.0.1', 0)
   onTestFinished(() => opened.server.stop(0))
   return { ...opened, url }
 }
 
-export function open(parts: Partial<HttpParts> = {}): {
+export function open(
+  parts: Partial<HttpParts> = {},
+  audience?: Audience,
+): {
   readonly server: HttpServer
   readonly opened: StreamOpen[]
   readonly events: (readonly [level: string, event: string, fields: unknown])[]
@@ -37,24 +42,44 @@ export function open(parts: Partial<HttpParts> = {}): {
     (event: string, fields?: unknown): void => {
       events.push([level, event, fields])
     }
-  const server = createHttpServer({
-    verify,
-    openStream: (request) => {
-      opened.push(request)
-      return chunksOf(['{"token_expires_in":60}\n'])
+  const server = createHttpServer(
+    {
+      verify,
+      openStream: (request) => {
+        opened.push(request)
+        return chunksOf(['{"token_expires_in":60}\n'])
+      },
+      requestWriteCheckpoint: async () => 1n,
+      requestCheckpointNumber: async (_, number) => number,
+      awaitCheckpoint: async () => toOpId(1n),
+      readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS }),
+      readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+      operator: NO_OPERATOR,
+      limits: { connectionsMax: 100 },
+      metrics: createMetrics(registry),
+      log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
+      nowMs: () => NOW_MS,
+      ...parts,
     },
-    requestWriteCheckpoint: async () => 1n,
-    requestCheckpointNumber: async (_, number) => number,
-    awaitCheckpoint: async () => toOpId(1n),
-    readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS }),
-    readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
-    limits: { connectionsMax: 100 },
-    metrics: createMetrics(registry),
-    log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
-    nowMs: () => NOW_MS,
-    ...parts,
-  })
+    audience,
+  )
   return { server, opened, events, registry }
+}
+
+const notAsked = (): never => {
+  throw new Error('nobody should ask for this')
+}
+
+/** Refuses everybody. */
+export const NO_OPERATOR: Operator = {
+  tokens: [],
+  readDiagnostics: notAsked,
+  readSchema: notAsked,
+  validate: notAsked,
+  readCurrent: notAsked,
+  deploy: notAsked,
+  reprocess: notAsked,
+  describe: notAsked,
 }
 
 async function verify(token: string): Promise<VerifyResult> {

@@ -2,7 +2,9 @@ import { type Answer, answerText, type HttpRequest } from './answer.ts'
 import { answerPreflight } from './cors.ts'
 import { answerNotFound } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
+import { createOperatorRoutes } from './operator-routes.ts'
 import { answerProbe, type Probe } from './probes.ts'
+import { ROUTE_LIST, type RouteDescription, type RouteName } from './route-table.ts'
 import { createSyncStreamRoute } from './sync-stream.ts'
 import type { SyncStreams } from './sync-streams.ts'
 import { createWriteCheckpointRoutes } from './write-checkpoint.ts'
@@ -15,38 +17,44 @@ export type Routes = {
   readonly labelOf: (path: string) => string
 }
 
-/** Every path the service answers, and what it answers to all others. */
-export function createRoutes(parts: HttpParts, streams: SyncStreams): Routes {
+/** Who may come by a listener. What needs no token is on each. */
+export type Audience = 'everybody' | 'clients' | 'operators'
+
+/** Every path the service answers to `audience`, and what it answers to all others. */
+export function createRoutes(parts: HttpParts, streams: SyncStreams, audience: Audience): Routes {
   const probe = (name: Probe): Handler => {
     return async () => answerProbe(name, parts.readHealth(), parts.nowMs())
   }
   const writeCheckpoints = createWriteCheckpointRoutes(parts)
-  const posts: ReadonlyMap<string, Handler> = new Map([
-    ['/sync/stream', createSyncStreamRoute(parts, streams)],
-    ['/sync/checkpoint-request', writeCheckpoints.requested],
-  ])
-  const gets: ReadonlyMap<string, Handler> = new Map([
-    ['/write-checkpoint2.json', writeCheckpoints.managed],
-    ['/write-checkpoint.json', writeCheckpoints.awaited],
-    ['/probes/startup', probe('startup')],
-    ['/probes/readiness', probe('readiness')],
-    ['/probes/liveness', probe('liveness')],
-    [
-      '/metrics',
-      async () => {
-        const { contentType, body } = await parts.readMetrics()
-        return answerText(200, body, contentType)
-      },
-    ],
-  ])
+  const handlers: { readonly [Name in RouteName]: Handler } = {
+    syncStream: createSyncStreamRoute(parts, streams),
+    checkpointRequest: writeCheckpoints.requested,
+    writeCheckpoint: writeCheckpoints.managed,
+    awaitedCheckpoint: writeCheckpoints.awaited,
+    startup: probe('startup'),
+    readiness: probe('readiness'),
+    liveness: probe('liveness'),
+    metrics: async () => {
+      const { contentType, body } = await parts.readMetrics()
+      return answerText(200, body, contentType)
+    },
+    ...createOperatorRoutes(parts),
+  }
+  const offered = ROUTE_LIST.filter(([, { token }]) => isOffered(token, audience))
+  const byCall = new Map(offered.map(([name, { method, path }]) => [`${method} ${path}`, handlers[name]]))
+  const paths = new Set(offered.map(([, { path }]) => path))
   return {
-    labelOf: (path) => (posts.has(path) || gets.has(path) ? path : 'other'),
+    labelOf: (path) => (paths.has(path) ? path : 'other'),
     answer: async (request) => {
       const { method, path, headers } = request
       if (method === 'OPTIONS') return answerPreflight(headers)
-      const handler =
-        method === 'POST' ? posts.get(path) : method === 'GET' || method === 'HEAD' ? gets.get(path) : undefined
+      const handler = byCall.get(`${method === 'HEAD' ? 'GET' : method} ${path}`)
       return handler === undefined ? answerNotFound(method, path) : handler(request)
     },
   }
+}
+
+function isOffered(token: RouteDescription['token'], audience: Audience): boolean {
+  if (token === 'none' || audience === 'everybody') return true
+  return token === 'client' ? audience === 'clients' : audience === 'operators'
 }

@@ -6,7 +6,7 @@ import { answerCode, answerError } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { logFailure } from './log-failure.ts'
 import { readDocument, readFields } from './read-body.ts'
-import { createRoutes, type Routes } from './routes.ts'
+import { type Audience, createRoutes, type Routes } from './routes.ts'
 import { createSyncStreams } from './sync-streams.ts'
 import { createWebSockets } from './web-sockets.ts'
 import { writeStream } from './write-stream.ts'
@@ -27,10 +27,10 @@ export type HttpServer = {
   readonly stop: (graceMs: number) => Promise<void>
 }
 
-/** The adapter between `node:http` and the routes. */
-export function createHttpServer(parts: HttpParts): HttpServer {
+/** The adapter between `node:http` and the routes that `audience` may use. */
+export function createHttpServer(parts: HttpParts, audience: Audience = 'everybody'): HttpServer {
   const streams = createSyncStreams(parts)
-  const routes = createRoutes(parts, streams)
+  const routes = createRoutes(parts, streams, audience)
   const webSockets = createWebSockets(parts, streams)
   const open = new Set<AbortController>()
   let isStopping = false
@@ -43,7 +43,7 @@ export function createHttpServer(parts: HttpParts): HttpServer {
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
       // All others, such as to HTTP/2, go on as they are.
       shouldUpgradeCallback: ({ method, headers }) =>
-        method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+        audience !== 'operators' && method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
     },
     (message, response) => {
       for (const [name, value] of Object.entries(CORS_HEADERS)) response.setHeader(name, value)

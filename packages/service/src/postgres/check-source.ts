@@ -4,7 +4,7 @@ import { type CatalogTable, readCatalogTables, toSourceTable } from './catalog.t
 import { openSession, type Session } from './connection.ts'
 import { addTablesSql, createPublicationSql, findPublication } from './publication.ts'
 import { readServerState } from './server.ts'
-import { findSlot } from './slot.ts'
+import { findSlot, type SlotState } from './slot.ts'
 import { toSourceError } from './source-error.ts'
 import {
   findSourceProblems,
@@ -29,6 +29,7 @@ export type SourceReport = {
   readonly tables: readonly SourceTable[]
   /** server_version_num; 0 when the server could not be reached. */
   readonly serverVersion: number
+  readonly slot: SlotState | undefined
 }
 
 /**
@@ -50,10 +51,16 @@ export async function checkSource(url: string, options: CheckOptions): Promise<S
       problems: findSourceProblems(facts),
       tables: tables.map((table) => toSourceTable(table, types)),
       serverVersion: facts.server.version,
+      slot: facts.slot,
     }
   } catch (cause) {
     const { message, code } = toSourceError(cause, source)
-    return { problems: [{ severity: 'error', message, remedy: remedyOf(code, source) }], tables: [], serverVersion: 0 }
+    return {
+      problems: [{ severity: 'error', message, remedy: remedyOf(code, source) }],
+      tables: [],
+      serverVersion: 0,
+      slot: undefined,
+    }
   }
 }
 

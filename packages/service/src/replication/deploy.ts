@@ -29,21 +29,29 @@ export function checkOrThrow({ plan, diagnostics }: Compiled, source: SourceRepo
 /** The replicator that runs now, exchanged when the sync config changes. */
 export type Deployment = {
   readonly current: () => Replicator
-  /** Stops the replicator that runs and starts another with this plan. Calls wait for each other. */
-  readonly replace: (plan: Plan) => Promise<void>
+  /**
+   * Stops the replicator that runs and starts another with this plan, which builds everything anew if `isAnew`, else
+   * when the plan is another one. Calls wait for each other.
+   */
+  readonly replace: (plan: Plan, isAnew?: boolean) => Promise<void>
   /** Settles after `stop`; rejects when a replicator can never work. */
   readonly ended: Promise<void>
   readonly stop: () => Promise<void>
 }
 
-export function deploy(plan: Plan, start: (plan: Plan, signal: AbortSignal) => Replicator): Deployment {
+export type StartOne = (plan: Plan, isAnew: boolean, signal: AbortSignal) => Replicator
+
+export function deploy(plan: Plan, start: StartOne): Deployment {
   const over = Promise.withResolvers<void>()
   over.promise.catch(() => {
     // Whoever holds `ended` is told; without a holder the failure still stands in the status.
   })
-  const startOne = (next: Plan): { readonly replicator: Replicator; readonly stop: () => Promise<void> } => {
+  const startOne = (
+    next: Plan,
+    isAnew: boolean,
+  ): { readonly replicator: Replicator; readonly stop: () => Promise<void> } => {
     const stopping = new AbortController()
-    const replicator = start(next, stopping.signal)
+    const replicator = start(next, isAnew, stopping.signal)
     const settled = replicator.ended.catch((error: unknown) => {
       over.reject(error)
     })
@@ -56,19 +64,19 @@ export function deploy(plan: Plan, start: (plan: Plan, signal: AbortSignal) => R
     }
   }
 
-  let running = startOne(plan)
+  let running = startOne(plan, false)
   let exchange = Promise.resolve()
   let isStopped = false
-  const exchangeFor = async (next: Plan, before: Promise<void>): Promise<void> => {
+  const exchangeFor = async (next: Plan, isAnew: boolean, before: Promise<void>): Promise<void> => {
     await before
     if (isStopped) return
     await running.stop()
-    running = startOne(next)
+    running = startOne(next, isAnew)
   }
   return {
     current: () => running.replicator,
-    replace: (next) => {
-      exchange = exchangeFor(next, exchange)
+    replace: (next, isAnew = false) => {
+      exchange = exchangeFor(next, isAnew, exchange)
       return exchange
     },
     ended: over.promise,

@@ -28,6 +28,7 @@ const facts: StartFacts = {
   database: 'app',
   plan,
   wasUnpublished: false,
+  isAnew: false,
 }
 
 test('the same server, plan and slot are gone on with', () => {
@@ -37,6 +38,7 @@ test('the same server, plan and slot are gone on with', () => {
 
 test.each<readonly [string, Partial<StartFacts>]>([
   ['nothing is stored yet', { resume: undefined }],
+  ['an operator asked for it', { isAnew: true }],
   ['the source is another server than before', { systemId: 'other' }],
   ['the sync config changed', { plan: { ...plan, hash: 'other' } }],
   ['the slot was "headwater" before', { slotName: 'other' }],

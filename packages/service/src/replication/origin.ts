@@ -17,6 +17,8 @@ export type StartFacts = {
   readonly plan: Plan
   /** The publication did not exist: what was changed meanwhile is not in the stream. */
   readonly wasUnpublished: boolean
+  /** An operator wants everything built anew. */
+  readonly isAnew: boolean
 }
 
 /**
@@ -30,6 +32,7 @@ export function decideStart(facts: StartFacts): StartDecision {
   const isLost = slot !== undefined && (slot.walStatus === 'lost' || slot.confirmed === undefined)
   if (isLost) return rebuild('Postgres dropped the log that the slot needs (max_slot_wal_keep_size)', true)
   if (resume === undefined) return rebuild('nothing is stored yet', false)
+  if (facts.isAnew) return rebuild('an operator asked for it', false)
   // The slot must go too: its past does not know a publication that was made later.
   if (facts.wasUnpublished) return rebuild('the publication was gone', slot !== undefined)
   const { origin } = resume

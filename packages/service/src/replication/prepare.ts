@@ -20,6 +20,8 @@ export type PrepareParts = {
   readonly plan: Plan
   readonly publication: string
   readonly slot: string
+  /** Build everything anew, whatever is stored. */
+  readonly isAnew: boolean
   readonly log: Log
 }
 
@@ -50,6 +52,7 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     database: parts.control.source.database,
     plan: parts.plan,
     wasUnpublished: arranged.isCreated,
+    isAnew: parts.isAnew,
   }
   const generation = await startOrResume(parts, startFacts)
   if ((await findSlot(parts.control, parts.slot)) === undefined) {

@@ -26,6 +26,8 @@ export type ReplicatorParts = {
   readonly source: SourceOptions
   readonly storage: ReplicationStorage
   readonly plan: Plan
+  /** Build everything anew once, whatever is stored. */
+  readonly isAnew?: boolean
   /** Makes the plan ready for a generation. */
   readonly load: (generation: number) => Pick<LoadedPlan, 'forTable' | 'tables'>
   readonly log: Log
@@ -91,13 +93,16 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       slot: source.slot,
       instance: source.instance,
       pollMs: parts.pollMs ?? POLL_MS,
+      isAnew: false,
       counts,
     }
     let wasRunning = false
+    let mustBuildAnew = parts.isAnew ?? false
     let attempt = 0
     while (!signal.aborted) {
       const startedAtMs = clock.nowMs()
-      const failure = await runOnce(session, (opened) => {
+      const failure = await runOnce({ ...session, isAnew: mustBuildAnew }, (opened) => {
+        mustBuildAnew = false
         wasRunning = true
         running = opened
         phase = { kind: 'running' }

@@ -35,6 +35,8 @@ export type SessionParts = {
   readonly pollMs: number
   readonly storage: ReplicationStorage
   readonly plan: Plan
+  /** Build everything anew, whatever is stored. */
+  readonly isAnew: boolean
   /** Makes the plan ready for a generation. */
   readonly load: (generation: number) => Pick<LoadedPlan, 'forTable' | 'tables'>
   readonly counts: ReplicationCounts

@@ -1,0 +1,110 @@
+/** What operators may ask and do; names are those of the wire. */
+export type Operator = {
+  /** Tokens of operators; without any, every call is refused. */
+  readonly tokens: readonly string[]
+  readonly readDiagnostics: (options: { readonly withContent: boolean }) => Promise<OperatorDiagnostics>
+  /** Throws `source-unreachable` and its like when the source cannot be asked. */
+  readonly readSchema: () => Promise<OperatorSchema>
+  /** Holds a sync config against the source; problems are in the result. */
+  readonly validate: (content: string) => Promise<SyncConfigStatus>
+  /** Throws `no-active-sync-config`. */
+  readonly readCurrent: () => Promise<{ readonly current: DeployedConfig; readonly next: DeployedConfig | null }>
+  /** Throws `bad-sync-config`, `sync-config-from-file`, and what is wrong with the source. */
+  readonly deploy: (content: string) => Promise<Deployed>
+  /** Builds everything anew. Throws `no-active-sync-config`, `sync-config-deploying`. */
+  readonly reprocess: () => Promise<Deployed>
+  /** What a config does, for people. */
+  readonly describe: (content: string) => DescribedConfig
+}
+
+export type Deployed = { readonly slot_name: string }
+
+export type OperatorDiagnostics = {
+  readonly connections: readonly SourceConnection[]
+  readonly active_sync_rules?: SyncConfigStatus
+  readonly deploying_sync_rules?: SyncConfigStatus
+}
+
+export type SourceConnection = {
+  readonly id: string
+  readonly postgres_uri: string
+  readonly uri: string
+  readonly connected: boolean
+  readonly errors: readonly ReplicationError[]
+}
+
+export type ReplicationError = {
+  readonly level: 'warning' | 'fatal'
+  readonly message: string
+  /** In characters of the config's text. */
+  readonly location?: { readonly start_offset: number; readonly end_offset: number }
+  readonly ts?: string
+}
+
+export type SyncConfigStatus = {
+  readonly content?: string
+  readonly connections: readonly ConfigConnection[]
+  readonly errors: readonly ReplicationError[]
+}
+
+export type ConfigConnection = {
+  readonly id: string
+  readonly tag: string
+  readonly slot_name: string
+  readonly initial_replication_done: boolean
+  readonly last_lsn?: string
+  readonly last_keepalive_ts?: string
+  readonly replication_lag_bytes?: number
+  readonly wal_status?: string
+  readonly safe_wal_size?: number
+  readonly tables: readonly ConfigTable[]
+}
+
+export type ConfigTable = {
+  readonly schema: string
+  readonly name: string
+  readonly pattern?: string
+  readonly replication_id: readonly string[]
+  readonly data_queries: boolean
+  readonly parameter_queries: boolean
+  readonly errors: readonly ReplicationError[]
+}
+
+export type OperatorSchema = {
+  readonly connections: readonly {
+    readonly id: string
+    readonly tag: string
+    readonly schemas: readonly { readonly name: string; readonly tables: readonly SchemaTable[] }[]
+  }[]
+  readonly defaultConnectionTag: string
+  readonly defaultSchema: string
+}
+
+export type SchemaTable = {
+  readonly name: string
+  readonly columns: readonly {
+    readonly name: string
+    readonly sqlite_type: 'blob' | 'text' | 'integer' | 'real'
+    readonly internal_type: string
+    readonly type: string
+    readonly pg_type: string
+  }[]
+}
+
+export type DescribedConfig =
+  | {
+      readonly valid: true
+      readonly bucket_definitions: readonly unknown[]
+      readonly source_tables: readonly unknown[]
+      readonly data_tables: readonly unknown[]
+    }
+  | { readonly valid: false; readonly errors: readonly string[] }
+
+export type DeployedConfig = {
+  readonly slot_name: string
+  readonly content: string
+  readonly valid: boolean
+  readonly bucket_definitions: readonly unknown[]
+  readonly source_tables: readonly unknown[]
+  readonly data_tables: readonly unknown[]
+}
