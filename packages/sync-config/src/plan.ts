@@ -86,7 +86,7 @@ export type PlanStream = {
 export type PlanRoute = {
   /** Over request data; all must be true. */
   readonly filters: readonly Expression[]
-  /** A step uses outputs of earlier ones only. All must find something, whether or not they feed a value. */
+  /** A step uses outputs of earlier ones only. All but `absent` ones must find something, whether or not they feed a value. */
   readonly steps: readonly PlanStep[]
   /** Index. */
   readonly bucket: number
@@ -110,6 +110,11 @@ export type PlanStep =
       readonly inputs: readonly PlanValue[]
       readonly outputs: readonly Expression[]
     }
+  /**
+   * A way by itself, like that of a route, which must not find something in all of its steps while all of its filters
+   * are true. It feeds nothing, and stands behind all steps of other kinds.
+   */
+  | { readonly kind: 'absent'; readonly filters: readonly Expression[]; readonly steps: readonly PlanStep[] }
 
 export type PlanValue =
   | { readonly kind: 'request'; readonly expression: Expression }

@@ -20,6 +20,8 @@ import {
   type DraftRoute,
   type DraftSource,
   type DraftValue,
+  type DraftWay,
+  distinctByText,
   sortByText,
   splitFilters,
   type StepSource,
@@ -40,6 +42,8 @@ export type DraftStreamRoute = {
   readonly query: number
   readonly filters: readonly Expression[]
   readonly steps: readonly DraftSource[]
+  /** None of these finds anything. */
+  readonly absences: readonly DraftWay[]
   /** One per key of each evaluator. */
   readonly values: readonly (readonly DraftValue[])[]
   readonly evaluators: readonly PlanEvaluator[]
@@ -56,6 +60,7 @@ export function draftStreamRoute(
     query: query.number,
     filters: route.filters,
     steps: route.steps,
+    absences: route.absences,
     values: inputs,
     evaluators: [{ ...source, columns: query.columns, output: query.output }],
     priority: null,
@@ -84,6 +89,7 @@ export function assemble(
   }
 }
 
+type PlanWay = Pick<PlanRoute, 'filters' | 'steps'> & { readonly toValue: (value: DraftValue) => PlanValue }
 type RoutePlan = Pick<PlanRoute, 'filters' | 'steps' | 'values' | 'priority'>
 
 class Assembly {
@@ -130,6 +136,12 @@ class Assembly {
   }
 
   #planRoute(stream: DraftStream, route: DraftStreamRoute): RoutePlan {
+    const { toValue, ...way } = this.#planWay(stream, route)
+    const values = route.values.map((parts) => oneOf(parts.map(toValue)))
+    return { ...way, values, priority: route.priority }
+  }
+
+  #planWay(stream: DraftStream, way: DraftWay): PlanWay {
     const numbers = new Map<StepSource, { readonly step: number; readonly part: StepPart }>()
     const toValue = (value: DraftValue): PlanValue => {
       if (value.kind === 'request') return value
@@ -140,14 +152,17 @@ class Assembly {
       }
       return { kind: 'output', step: found.step, output }
     }
-    const steps = planSteps(route.steps).map((part, step): PlanStep => {
+    const steps = planSteps(way.steps).map((part, step): PlanStep => {
       numbers.set(part.draft.source, { step, part })
       const inputs = part.inputs.map((values) => oneOf(values.map(toValue)))
       if (part.body.kind === 'each') return { ...part.body, inputs }
       return { kind: 'lookup', lookup: this.#addLookup(stream, part.body), inputs }
     })
-    const values = route.values.map((parts) => oneOf(parts.map(toValue)))
-    return { filters: splitFilters(route.filters), steps, values, priority: route.priority }
+    const absences = way.absences.map((absence): PlanStep => {
+      const { filters, steps: tested } = this.#planWay(stream, absence)
+      return { kind: 'absent', filters, steps: tested }
+    })
+    return { filters: splitFilters(way.filters), steps: [...steps, ...distinctByText(absences)], toValue }
   }
 
   #addLookup(stream: DraftStream, body: StepPart['body'] & { kind: 'lookup' }): LookupId {

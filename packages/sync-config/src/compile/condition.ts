@@ -1,5 +1,7 @@
+import { OR_EXTENSIONS } from '../sql/refusals.ts'
 import type { InRight, Select, SqlExpression } from '../sql/tree.ts'
 import type { TablePattern } from '../types.ts'
+import { absenceOf, canBeAbsent } from './absence.ts'
 import { addEach, openCte, openFrom, warnOfDistinct } from './from.ts'
 import { compare } from './logic.ts'
 import { arrayOf, commonOwner, isConstantEach, lowerOperand, warnOfLiteral } from './operand.ts'
@@ -122,14 +124,25 @@ function lowerIn(at: QueryScope, sql: SqlExpression & { kind: 'in' }, negated: b
     const operand = lowerOperand(at, { ...sql, negated: true })
     return operand && testOf(siteOf(at, sql), operand.owner, operand.expression, false)
   }
-  if (negated) {
-    const advice = 'rows cannot be granted by what does not exist; keep a column that says it'
-    return context.refuse(sql, `NOT IN (SELECT …) does not exist in sync configs: ${advice}`)
-  }
+  if (negated && !context.extensions) return refuseAbsence(at, sql)
+  const around = new Set(at.sources.all)
   const left = lowerOperand(at, sql.operand)
   const values = lowerValues(at, sql, right)
   if (left === undefined || values === undefined) return undefined
-  return meet(siteOf(at, sql), { operand: left, conditions: [] }, values)
+  const site = siteOf(at, sql)
+  if (negated && !canBeAbsent(context, left)) return undefined
+  const found = meet(site, { operand: left, conditions: [] }, values)
+  if (found === undefined || !negated) return found
+  const absent = absenceOf(site, found, { sources: at.sources, around })
+  // NULL is neither in nor out.
+  const isValue = testOf(site, left.owner, { kind: 'is-null', operand: left.expression }, true)
+  return absent && joinConditions('and', [isValue, absent])
+}
+
+function refuseAbsence({ context }: QueryScope, sql: SqlExpression & { kind: 'in' }): undefined {
+  const advice = 'rows cannot be granted by what does not exist; keep a column that says it'
+  const hint = `for a value of the request, ${OR_EXTENSIONS}`
+  return context.refuse(sql, `NOT IN (SELECT …) does not exist in sync configs: ${advice}; ${hint}`)
 }
 
 /** `a && b` asks for a value that both have. */

@@ -21,7 +21,7 @@ export function draftOlderRoute(route: OlderRoute): DraftStreamRoute {
     return { kind: 'output', source, expression: value.expression }
   }
   const steps = [...sources].map(([step, source]) => draftStep(step, source, toValue))
-  return { ...route, steps, values: route.values.map((values) => values.map(toValue)) }
+  return { ...route, steps, absences: [], values: route.values.map((values) => values.map(toValue)) }
 }
 
 function sourceOf(step: OlderStep): StepSource {

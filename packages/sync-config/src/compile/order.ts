@@ -1,7 +1,7 @@
 import { canonicalText, rank } from './canonical-text.ts'
 import type { SourceList } from './query-scope.ts'
 import type { EachSource, Operand, TableSource } from './scope.ts'
-import type { Conjunction, Term } from './terms.ts'
+import { type Conjunction, operandsOf, type Term } from './terms.ts'
 
 /** A conjunction in an order that does not depend on how the query was written. */
 export type Ordered = {
@@ -15,7 +15,7 @@ export type Ordered = {
  * apart is what they are compared with: starting from their tables, labels take in those of their neighbours, round
  * after round. Sources that still look alike in the end are exchangeable.
  */
-export function inCanonicalOrder(terms: Conjunction, primary: TableSource, sources: SourceList): Ordered {
+export function inCanonicalOrder(terms: Conjunction, primary: TableSource | undefined, sources: SourceList): Ordered {
   const nodes = new Set(terms.flatMap((term) => nodesOf(term, sources)))
   let labels = rank(new Map([...nodes].map((node) => [node, firstLabel(node, primary)])))
   for (let told = 0; told < countDistinct(labels) && countDistinct(labels) < nodes.size;) {
@@ -38,12 +38,12 @@ function countDistinct(labels: ReadonlyMap<Node, string>): number {
 type Node = TableSource | EachSource
 
 function nodesOf(term: Term, sources: SourceList): readonly Node[] {
-  const operands = term.kind === 'expression' ? [term] : [term.left, term.right]
+  const operands = operandsOf(term)
   const owners = operands.flatMap(({ owner }) => (owner.kind === 'table' || owner.kind === 'each' ? owner : []))
   return [...owners, ...sources.eachesIn(operands.map(({ expression }) => expression))]
 }
 
-function firstLabel(node: Node, primary: TableSource): string {
+function firstLabel(node: Node, primary: TableSource | undefined): string {
   if (node.kind === 'table') return JSON.stringify([node.table, node === primary])
   return JSON.stringify([node.argument, node.of.kind])
 }
@@ -62,7 +62,7 @@ function nextLabel(
 }
 
 function withSidesInOrder(term: Term, sources: SourceList, labelOf: LabelOf): Term {
-  if (term.kind === 'expression') return term
+  if (term.kind !== 'equal') return term
   const { left, right } = term
   const isInOrder = operandText(left, sources, labelOf) <= operandText(right, sources, labelOf)
   return isInOrder ? term : { ...term, left: right, right: left }
@@ -71,8 +71,12 @@ function withSidesInOrder(term: Term, sources: SourceList, labelOf: LabelOf): Te
 type LabelOf = (node: Node) => string
 
 function termText(term: Term, sources: SourceList, labelOf: LabelOf): string {
-  const operands = term.kind === 'expression' ? [term] : [term.left, term.right]
-  return JSON.stringify([term.kind, operands.map((operand) => operandText(operand, sources, labelOf)).toSorted()])
+  return JSON.stringify([
+    term.kind,
+    operandsOf(term)
+      .map((operand) => operandText(operand, sources, labelOf))
+      .toSorted(),
+  ])
 }
 
 function operandText(

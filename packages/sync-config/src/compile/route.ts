@@ -16,12 +16,16 @@ import type { Term } from './terms.ts'
  *
  *     request ── badge ──▶ step guards ── wing ──▶ step rooms ── number ──▶ bucket of pieces by room
  */
-export type DraftRoute = {
-  readonly primary: DraftSource
+export type DraftRoute = DraftWay & { readonly primary: DraftSource }
+
+/** What leads from a request to values, or shows that something exists. */
+export type DraftWay = {
   /** Over the request. */
   readonly filters: readonly Expression[]
   /** Each uses outputs of earlier ones only. */
   readonly steps: readonly DraftSource[]
+  /** None of these finds anything. */
+  readonly absences: readonly DraftWay[]
 }
 
 export type DraftSource = {
@@ -53,12 +57,26 @@ export function draftRoute(
 ): DraftRoute | { readonly unconnected: Term } {
   const builder = new RouteBuilder(primary, ordered)
   const main = builder.resolve(primary)
+  const way = finishWay(builder, ordered, sources)
+  return 'unconnected' in way ? way : { ...way, primary: finishSource(main, ordered, sources) }
+}
+
+/** Likewise where all that is asked is whether there are such rows. */
+export function draftWay(ordered: Ordered, sources: SourceList): DraftWay | { readonly unconnected: Term } {
+  return finishWay(new RouteBuilder(undefined, ordered), ordered, sources)
+}
+
+function finishWay(
+  builder: RouteBuilder,
+  ordered: Ordered,
+  sources: SourceList,
+): DraftWay | { readonly unconnected: Term } {
   builder.addExistenceSteps()
   const filters = builder.takeRequestTerms()
+  const absences = builder.takeAbsences()
   const [unconnected] = builder.pending
   if (unconnected !== undefined) return { unconnected }
-  const finish = (building: Building): DraftSource => finishSource(building, ordered, sources)
-  return { primary: finish(main), filters, steps: builder.steps.map(finish) }
+  return { filters, steps: builder.steps.map((step) => finishSource(step, ordered, sources)), absences }
 }
 
 type RowSource = TableSource | EachSource
@@ -87,10 +105,10 @@ class RouteBuilder {
   readonly pending: Set<Term>
   /** Complete ones, so in an order in which each comes after those it uses. */
   readonly steps: Building[] = []
-  readonly #primary: TableSource
+  readonly #primary: TableSource | undefined
   readonly #stack: RowSource[] = []
 
-  constructor(primary: TableSource, { terms }: Ordered) {
+  constructor(primary: TableSource | undefined, { terms }: Ordered) {
     this.#primary = primary
     this.pending = new Set(terms)
   }
@@ -103,7 +121,7 @@ class RouteBuilder {
         if (term.owner !== source) continue
         this.pending.delete(term)
         addOnce(building.filters, term.expression)
-      } else {
+      } else if (term.kind === 'equal') {
         this.#resolveEqual(building, term)
       }
     }
@@ -129,6 +147,12 @@ class RouteBuilder {
       addOnce(filters, term.expression)
     }
     return splitFilters(filters)
+  }
+
+  takeAbsences(): readonly DraftWay[] {
+    const absent = [...this.pending].filter((term) => term.kind === 'absent')
+    for (const term of absent) this.pending.delete(term)
+    return absent.flatMap(({ ways }) => ways)
   }
 
   #resolveEqual(building: Building, term: Term & { kind: 'equal' }): void {
@@ -195,6 +219,7 @@ class RouteBuilder {
         tested ??= isRowSource(term.owner) ? term.owner : undefined
         continue
       }
+      if (term.kind === 'absent') continue
       const [left, right] = [term.left.owner, term.right.owner]
       if (isRowSource(left) && this.#isKnown(right)) return left
       if (isRowSource(right) && this.#isKnown(left)) return right

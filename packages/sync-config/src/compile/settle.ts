@@ -1,15 +1,19 @@
 import { compare } from './logic.ts'
 import { elementsIn, isConstantEach, readsRequest } from './operand.ts'
 import type { SourceList } from './query-scope.ts'
-import type { EachSource, Operand, Owner, TableSource } from './scope.ts'
-import type { Conjunction, Term } from './terms.ts'
+import type { EachSource, Owner, TableSource } from './scope.ts'
+import { type Conjunction, operandsOf, type Term } from './terms.ts'
 
 /**
  * Decides where each constant array of a conjunction is taken apart, and with that which equalities lie within one
- * owner: those become tests. A constant array belongs to the table that it is compared with, the selected one first,
+ * owner: those become tests. A constant array belongs to the table that it is compared with, the selected one (`primary`) first,
  * or is read by itself like one of the request. Undefined, and reported, when two places would have to have it.
  */
-export function settle(conjunction: Conjunction, primary: TableSource, sources: SourceList): Conjunction | undefined {
+export function settle(
+  conjunction: Conjunction,
+  primary: TableSource | undefined,
+  sources: SourceList,
+): Conjunction | undefined {
   const constants = sources.eachesIn(
     conjunction.flatMap((term) => operandsOf(term).map(({ expression }) => expression)),
   )
@@ -39,10 +43,6 @@ type Use = {
   readonly comparedWith: TableSource | undefined
 }
 
-function operandsOf(term: Term): readonly Operand[] {
-  return term.kind === 'expression' ? [term] : [term.left, term.right]
-}
-
 function usesOf(term: Term, each: EachSource): readonly Use[] {
   return operandsOf(term).flatMap((operand, side): Use | readonly Use[] => {
     if (!elementsIn(operand.expression).includes(each.number)) return []
@@ -55,19 +55,20 @@ function usesOf(term: Term, each: EachSource): readonly Use[] {
   })
 }
 
-function firstOf(tables: readonly TableSource[], primary: TableSource): TableSource | undefined {
-  if (tables.includes(primary)) return primary
+function firstOf(tables: readonly TableSource[], primary: TableSource | undefined): TableSource | undefined {
+  if (primary !== undefined && tables.includes(primary)) return primary
   return tables.toSorted((a, b) => (JSON.stringify(a.table) < JSON.stringify(b.table) ? -1 : 1))[0]
 }
 
 function reassign(term: Term, each: EachSource, owner: Owner): Term {
   if (term.kind === 'expression') return term.owner === each ? { ...term, owner } : term
+  if (term.kind === 'absent') return term
   const [left, right] = [term.left, term.right].map((side) => (side.owner === each ? { ...side, owner } : side))
   return left === undefined || right === undefined ? term : { ...term, left, right }
 }
 
 function simplify(term: Term): Term {
-  if (term.kind === 'expression') return term
+  if (term.kind !== 'equal') return term
   const { left, right, context, start, end } = term
   const owner = ownerOfBoth(left.owner, right.owner)
   if (owner === undefined) return term

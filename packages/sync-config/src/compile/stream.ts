@@ -12,7 +12,7 @@ import { draftRoute } from './route.ts'
 import { outputName, type TableSource } from './scope.ts'
 import { readSelectList, type SelectList } from './select-list.ts'
 import { settle } from './settle.ts'
-import { type Condition, type Conjunction, CONJUNCTIONS_MAX, joinConditions, multiplyOut } from './terms.ts'
+import { type Condition, type Conjunction, CONJUNCTIONS_MAX, joinConditions, multiplyOut, operandsOf } from './terms.ts'
 
 export type ParsedQuery = { readonly context: QueryContext; readonly select: Select }
 
@@ -90,9 +90,7 @@ function warnOfSources({ sources }: QueryScope, primary: TableSource, conjunctio
     const advice = `write AS "${alias.text}" if that is meant, else leave the alias out`
     primary.context.warn(alias, `Objects of this query will be called "${alias.text}", like the alias: ${advice}`)
   }
-  const operands = conjunctions
-    .flat()
-    .flatMap((term) => (term.kind === 'expression' ? [term] : [term.left, term.right]))
+  const operands = conjunctions.flat().flatMap((term) => (term.kind === 'absent' ? term.operands : operandsOf(term)))
   const used = new Set(operands.map(({ owner }) => owner))
   const read = new Set(sources.eachesIn(operands.map(({ expression }) => expression)))
   for (const source of sources.all) {

@@ -2,12 +2,27 @@ import type { Expression } from '../plan.ts'
 import { joinLogic, negate } from './logic.ts'
 import { elementsIn } from './operand.ts'
 import type { Site } from './query-context.ts'
+import type { DraftWay } from './route.ts'
 import type { Operand, Owner } from './scope.ts'
 
 /** The smallest part of a condition: a test of one owner, or an equality where two owners meet. */
 export type Term =
   | (Site & { readonly kind: 'expression'; readonly owner: Owner; readonly expression: Expression })
   | (Site & { readonly kind: 'equal'; readonly left: Operand; readonly right: Operand })
+  /** None of the ways finds anything. `operands`: all that they read. */
+  | (Site & { readonly kind: 'absent'; readonly ways: readonly DraftWay[]; readonly operands: readonly Operand[] })
+
+/** What a term compares or tests; what an absence reads is known to it alone. */
+export function operandsOf(term: Term): readonly Operand[] {
+  switch (term.kind) {
+    case 'expression':
+      return [term]
+    case 'equal':
+      return [term.left, term.right]
+    case 'absent':
+      return []
+  }
+}
 
 /** A condition without NOT: it has been pushed down into the terms. */
 export type Condition =

@@ -22,6 +22,7 @@ const value: fc.Arbitrary<SqliteValue> = fc.oneof(
   fc.constant(null),
   fc.bigInt(-(2n ** 63n) + 1n, 2n ** 63n - 1n),
   fc.bigInt(-12n, 12n),
+  fc.constantFrom(0, -0),
   fc.double({ noNaN: true }),
   fc.double({ min: -100, max: 100, noNaN: true }),
   fc.integer({ min: -100_000, max: 100_000 }).map((number) => number / 1000),

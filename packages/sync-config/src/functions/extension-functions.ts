@@ -59,7 +59,7 @@ const round: ScalarFunction = (x = null, digits = 0n) => {
   const count = wanted < 0n ? 0 : Number(wanted > ROUNDED_DIGITS_MAX ? ROUNDED_DIGITS_MAX : wanted)
   const real = realOf(x)
   if (!(Math.abs(real) <= FRACTION_MAX)) return real
-  if (real === 0) return count === 0 ? 0 : real
+  if (real === 0) return 0
   if (count === 0) return Math.trunc(real + (real < 0 ? -0.5 : 0.5)) + 0
   return roundDigits(real, count)
 }

@@ -66,7 +66,7 @@ function toPlanValue(specs: readonly ValueSpec[], steps: number): PlanValue {
 function toStep(
   { source, inputs }: { readonly source: keyof typeof INPUTS; readonly inputs: readonly (readonly ValueSpec[])[] },
   index: number,
-): PlanStep {
+): FindingStep {
   const values = inputs.slice(0, INPUTS[source]).map((specs) => toPlanValue(specs, index))
   if (source === 'a' || source === 'b' || source === 'c')
     return { kind: 'lookup', lookup: source as LookupId, inputs: values }
@@ -82,13 +82,16 @@ function toStep(
 }
 
 /** Rows that a step can choose from; NULL in one of them keeps it out. */
-function rowsOf(step: PlanStep, { claims, entries }: World): readonly Entry[] {
+function rowsOf(step: FindingStep, { claims, entries }: World): readonly Entry[] {
   const rows =
     step.kind === 'lookup'
       ? (entries[step.lookup] ?? [])
       : claims.list.map((each, index) => ({ keys: step.keys.map(() => each), outputs: [each, index] }))
   return rows.filter(({ keys, outputs }) => ![...keys, ...outputs].includes(null))
 }
+
+/** Plans of this test have no absences. */
+type FindingStep = Exclude<PlanStep, { readonly kind: 'absent' }>
 
 type Chosen = readonly (readonly Value[])[]
 
@@ -110,7 +113,7 @@ function read(from: PlanValue, chosen: Chosen, claims: RequestObject): Value {
 }
 
 function tuplesOf(
-  steps: readonly PlanStep[],
+  steps: readonly FindingStep[],
   values: readonly PlanValue[],
   given: World,
   chosen: Chosen = [],

@@ -22,10 +22,16 @@ import {
 } from './each-program.ts'
 import { readsSubscription, requestLeaves, type RequestScope } from './request-leaves.ts'
 
-/** A route ready to run: filters and request values are functions. */
-export type RouteProgram = {
+/** What has to be found before anything is granted. */
+export type WayProgram = {
   readonly passes: Test<RequestScope>
   readonly steps: readonly StepProgram[]
+  /** None of these finds anything. */
+  readonly absences: readonly WayProgram[]
+}
+
+/** A route ready to run: filters and request values are functions. */
+export type RouteProgram = WayProgram & {
   readonly values: readonly ValueProgram[]
   readonly nameBucket: (keys: string) => BucketName
   readonly priority: number | null
@@ -56,19 +62,9 @@ export function compileRoute(body: PlanBody, route: PlanRoute, { kind, generatio
   if (bucket === undefined) throw new Error('Invariant: a route leads to a bucket of the plan')
   const leaves = requestLeaves(body.values)
   const keepsNull = kind === 'definition'
-  const steps = route.steps.map((step, number): StepProgram => {
-    const later = [...route.steps.slice(number + 1).flatMap(({ inputs }) => inputs), ...route.values]
-    return {
-      from: compileSource(step, { leaves, options: body.values, keepsNull }),
-      inputs: step.inputs.map((input) => compileValue(input, (expression) => compileText(expression, leaves))),
-      outputs: outputsOf(body, step).map((_, output) => columnName(number, output)),
-      kept: later.flatMap(columnsOf),
-    }
-  })
   const readValue = keepsNull ? compileTextOrNull : compileText
   return {
-    passes: allOf(route.filters.map((filter) => compileTest(filter, leaves))),
-    steps,
+    ...compileWay(body, route, { leaves, options: body.values, keepsNull }),
     values: route.values.map((value) => compileValue(value, (expression) => readValue(expression, leaves))),
     nameBucket: bucketNamer(bucket, body, generationOf),
     priority: route.priority,
@@ -76,18 +72,46 @@ export function compileRoute(body: PlanBody, route: PlanRoute, { kind, generatio
   }
 }
 
-function compileSource(step: PlanStep, options: EachOptions): StepProgram['from'] {
+type FindingStep = Exclude<PlanStep, { readonly kind: 'absent' }>
+type Way = Pick<PlanRoute, 'filters' | 'steps'>
+
+function compileWay(body: PlanBody, way: Way & Partial<PlanRoute>, options: EachOptions): WayProgram {
+  const { leaves } = options
+  const found = way.steps.filter((step) => step.kind !== 'absent')
+  const absent = way.steps.filter((step) => step.kind === 'absent')
+  const steps = found.map((step, number): StepProgram => {
+    const later = [...found.slice(number + 1).flatMap(({ inputs }) => inputs), ...(way.values ?? [])]
+    return {
+      from: compileSource(step, options),
+      inputs: step.inputs.map((input) => compileValue(input, (expression) => compileText(expression, leaves))),
+      outputs: outputsOf(body, step).map((_, output) => columnName(number, output)),
+      kept: later.flatMap(columnsOf),
+    }
+  })
+  return {
+    passes: allOf(way.filters.map((filter) => compileTest(filter, leaves))),
+    steps,
+    absences: absent.map((absence) => compileWay(body, absence, options)),
+  }
+}
+
+function compileSource(step: FindingStep, options: EachOptions): StepProgram['from'] {
   return step.kind === 'lookup'
     ? { kind: 'lookup', id: step.lookup }
     : { kind: 'each', each: compileEach(step, options) }
 }
 
-function expressionsOf({ filters, steps, values }: PlanRoute): readonly Expression[] {
-  return [
-    ...filters,
-    ...steps.flatMap((step) => (step.kind === 'each' ? expressionsOfEach(step) : [])),
-    ...[...steps.flatMap(({ inputs }) => inputs), ...values].flatMap(expressionsOfValue),
-  ]
+function expressionsOf({ values, ...way }: PlanRoute): readonly Expression[] {
+  return [...expressionsOfWay(way), ...values.flatMap(expressionsOfValue)]
+}
+
+function expressionsOfWay({ filters, steps }: Way): readonly Expression[] {
+  return [...filters, ...steps.flatMap(expressionsOfStep)]
+}
+
+function expressionsOfStep(step: PlanStep): readonly Expression[] {
+  if (step.kind === 'absent') return expressionsOfWay(step)
+  return [...(step.kind === 'each' ? expressionsOfEach(step) : []), ...step.inputs.flatMap(expressionsOfValue)]
 }
 
 function expressionsOfEach({ argument, filters, keys, outputs }: PlanStep & { kind: 'each' }): readonly Expression[] {
@@ -105,7 +129,7 @@ function expressionsOfValue(value: PlanValue): readonly Expression[] {
   }
 }
 
-function outputsOf(body: PlanBody, step: PlanStep): readonly unknown[] {
+function outputsOf(body: PlanBody, step: FindingStep): readonly unknown[] {
   if (step.kind === 'each') return step.outputs
   const lookup = body.lookups.find(({ id }) => id === step.lookup)
   if (lookup === undefined) throw new Error('Invariant: a step reads a lookup of the plan')

@@ -6,7 +6,7 @@ import type { Element } from '../functions/each-element.ts'
 import type { CompiledEach } from './each-program.ts'
 import type { RelationRow } from './relation.ts'
 import type { RequestData, RequestScope } from './request-leaves.ts'
-import type { RouteProgram, StepProgram, ValueProgram } from './route-program.ts'
+import type { RouteProgram, StepProgram, ValueProgram, WayProgram } from './route-program.ts'
 
 export type RouteRun = {
   readonly data: RequestData
@@ -25,7 +25,7 @@ export class KnownParts {
 
 /**
  * The buckets that a route grants: one for every combination of values for which one row can be chosen for each step
- * such that the row was found under the values of the rows chosen before it. Throws `EvaluationError`, `TooManyRows`.
+ * such that the row was found under the values of the rows chosen before it, if no absence finds anything. Throws `EvaluationError`, `TooManyRows`.
  */
 export function runRoute(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
   if (route.readsSubscription) return findBuckets(route, run)
@@ -38,18 +38,26 @@ export function runRoute(route: RouteProgram, run: RouteRun): Promise<readonly B
 async function findBuckets(route: RouteProgram, run: RouteRun): Promise<readonly BucketName[]> {
   run.data.work.check()
   const scope: RequestScope = { ...run.data, element: undefined }
-  if (!route.passes(scope)) return []
-  const found = new Combinations(run.rowsMax)
-  const placesOf = (values: readonly ValueProgram[]): readonly ValuePlace[] | undefined => allPlaces(values, scope)
-  for (const step of route.steps) {
-    const inputs = placesOf(step.inputs)
-    if (inputs === undefined || !(await runStep(step, inputs, { found, run }))) return []
-  }
-  const values = placesOf(route.values)
-  const bound = values === undefined ? undefined : found.takeLast(values)
+  const found = await runWay(route, scope, run)
+  const values = found && allPlaces(route.values, scope)
+  const bound = values && found.takeLast(values)
   if (bound === undefined) return []
   const keys = bound.relation.rows.map((row) => bound.read.map((read) => read(row)).join(','))
   return [...new Set(keys)].map((text) => route.nameBucket(text))
+}
+
+/** The combinations that were found; undefined when there is none. */
+async function runWay(way: WayProgram, scope: RequestScope, run: RouteRun): Promise<Combinations | undefined> {
+  if (!way.passes(scope)) return undefined
+  const found = new Combinations(run.rowsMax)
+  for (const step of way.steps) {
+    const inputs = allPlaces(step.inputs, scope)
+    if (inputs === undefined || !(await runStep(step, inputs, { found, run }))) return undefined
+  }
+  for (const absence of way.absences) {
+    if ((await runWay(absence, scope, run)) !== undefined) return undefined
+  }
+  return found
 }
 
 type Running = { readonly found: Combinations; readonly run: RouteRun }

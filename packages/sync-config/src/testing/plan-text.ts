@@ -36,7 +36,10 @@ function describePart({ expansions, filters, keys, inputs, outputs = [] }: Part)
   return `${by}${from}${where}${gives}`
 }
 
-function describeRoute(body: PlanBody, { filters, steps, values }: PlanRoute): readonly string[] {
+function describeRoute(
+  body: PlanBody,
+  { filters, steps, values }: Pick<PlanRoute, 'filters' | 'steps' | 'values'>,
+): readonly string[] {
   const valueText = (value: PlanValue): string => {
     switch (value.kind) {
       case 'request':
@@ -48,7 +51,14 @@ function describeRoute(body: PlanBody, { filters, steps, values }: PlanRoute): r
     }
   }
   const where = describePart({ expansions: [], filters, keys: [] })
-  const lines = steps.map((step, index) => {
+  const lines = steps.flatMap((step, index) => {
+    if (step.kind === 'absent') {
+      const [first = '', ...rest] = describeRoute(body, { ...step, values: [] })
+      return [
+        `  ${index + 1}: absent ${first.replace('route () ', '').replace('route ()', '')}`.trimEnd(),
+        ...rest.map((line) => `  ${line}`),
+      ]
+    }
     const inputs = step.inputs.map(valueText)
     if (step.kind === 'lookup') {
       const lookup = lookupOf(body, step)
@@ -67,7 +77,7 @@ function lookupOf(body: PlanBody, step: PlanStep & { kind: 'lookup' }): PlanBody
 }
 
 function outputText(body: PlanBody, step: PlanStep | undefined, output: number): string {
-  if (step === undefined) return '?'
+  if (step === undefined || step.kind === 'absent') return '?'
   if (step.kind === 'each') return step.outputs.slice(output).map((each) => describeExpression(each, []))[0] ?? '?'
   const { outputs, expansions } = lookupOf(body, step)
   return outputs.slice(output).map((each) => describeExpression(each, expansions))[0] ?? '?'
