@@ -57,21 +57,6 @@ describe('a write checkpoint', () => {
     expect(keys).toEqual(['u1/c-01'])
     expect((await fetch(`${url}/write-checkpoint.json`)).status).toBe(401)
   })
-
-  test('that waits takes no place of the probes', async () => {
-    const gate = Promise.withResolvers<bigint>()
-    const { url } = await start({ requestWriteCheckpoint: () => gate.promise })
-    const waiting = Array.from({ length: 2_000 }, () => fetch(`${url}/write-checkpoint2.json`, { headers: AUTHORIZED }))
-    await expect
-      .poll(async () => (await fetch(`${url}/write-checkpoint2.json`, { headers: AUTHORIZED })).status, {
-        timeout: 15_000,
-      })
-      .toBe(429)
-    expect((await fetch(`${url}/probes/liveness`)).status).toBe(200)
-    gate.resolve(1n)
-    const statuses = (await Promise.all(waiting)).map(({ status }) => status)
-    expect(new Set(statuses).has(200)).toBe(true)
-  }, 30_000)
 })
 
 describe('a checkpoint request', () => {
