@@ -233,6 +233,40 @@ describe('many subscriptions of one request', () => {
     expect(buckets.map(({ reasons }) => reasons.length)).toEqual([10_000])
   })
 
+  test.each([
+    "SELECT id FROM t WHERE a = subscription.parameter('a')",
+    "SELECT id FROM t WHERE b AND subscription.parameter('a') = 'x'",
+    "SELECT id FROM t WHERE a IN subscription.parameters() -> 'list'",
+    "SELECT id FROM t WHERE subscription.parameter('a') IN auth.parameter('list')",
+    "SELECT id FROM t WHERE a IN (SELECT list FROM members WHERE person = subscription.parameter('a'))",
+    "SELECT id FROM t WHERE a IN (SELECT list FROM members WHERE id = subscription.parameter('a') AND person = 'x')",
+    "SELECT id FROM t WHERE a IN (SELECT list FROM members WHERE id IN subscription.parameters() -> 'list')",
+  ])('get together what each gets alone: %s', async (query) => {
+    const plan = withQuery(query)
+    const members = {
+      columns: 'id, person, list',
+      rows: [
+        ['1', 'x', 'l1'],
+        ['2', 'y', 'l2'],
+        ['x', 'x', 'l3'],
+      ],
+    }
+    const both = [...subscribe(1, { a: 'x', list: ['1', '2'] }), ...subscribe(1, { a: 'y', list: ['x'] })]
+    const grantsOf = async (subscriptions: Request['subscriptions']) =>
+      (await resolve(plan, requestOf({ list: ['x'] }, { subscriptions }), { members })).buckets
+    const alone = await Promise.all(both.map((subscription) => grantsOf([subscription])))
+    const together = await grantsOf(both)
+    const found = alone.map((buckets) => buckets.map(({ bucket }) => bucket))
+    expect(found[0]).not.toEqual(found[1])
+    expect(
+      both.map((_, index) =>
+        together
+          .filter(({ reasons }) => reasons.some((reason) => 'subscription' in reason && reason.subscription === index))
+          .map(({ bucket }) => bucket),
+      ),
+    ).toEqual(found)
+  })
+
   test('are refused above a limit', async () => {
     const plan = withQuery('SELECT id FROM t WHERE a = auth.user_id()')
     await expect(resolve(plan, requestOf({}, { subscriptions: subscribe(10_001) }))).rejects.toMatchObject({
