@@ -46,9 +46,21 @@ export function planSteps(drafts: readonly DraftSource[]): readonly StepPart[] {
     const text = JSON.stringify([part.body, part.inputs.map((values) => values.map(textOf).toSorted())])
     known.set(draft.source, { part, depth: Math.max(0, ...depths), sortBy: shortHash(text) + draft.label })
   }
-  return [...known.values()]
-    .toSorted((a, b) => a.depth - b.depth || (a.sortBy < b.sortBy ? -1 : Number(a.sortBy > b.sortBy)))
-    .map(({ part }) => part)
+  const sorted: StepPart[] = []
+  const byDepth = [...Map.groupBy(known.values(), ({ depth }) => depth)].toSorted(([a], [b]) => a - b)
+  for (const [, steps] of byDepth) {
+    // Of steps that look alike, the one whose inputs come first comes first, so that chains of them keep one order.
+    const placed = steps.map(({ part, sortBy }) => ({ part, text: JSON.stringify([sortBy, placesOf(part, sorted)]) }))
+    sorted.push(...placed.toSorted((a, b) => (a.text < b.text ? -1 : Number(a.text > b.text))).map(({ part }) => part))
+  }
+  return sorted
+}
+
+/** Where the steps are that the inputs come from; all of them have their place by now. */
+function placesOf({ inputs }: StepPart, sorted: readonly StepPart[]): readonly (readonly number[])[] {
+  const placeOf = (value: DraftValue): readonly number[] =>
+    value.kind === 'request' ? [] : [sorted.findIndex(({ draft }) => draft.source === value.source)]
+  return inputs.map((values) => values.flatMap(placeOf).toSorted((a, b) => a - b))
 }
 
 function makePart(draft: DraftSource): StepPart {

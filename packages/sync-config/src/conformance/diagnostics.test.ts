@@ -272,6 +272,24 @@ streams:
     expect(planOf(other).hash).toBe(planOf(ONE).hash)
   })
 
+  test('[143] are equal also where one subquery is mentioned twice, each time for itself', () => {
+    const ofWords = (where: string): string =>
+      JSON.stringify({
+        config: { edition: 3 },
+        streams: {
+          s: {
+            with: { c: 'SELECT y.a FROM x, y WHERE x.a = y.a' },
+            query: `SELECT o.id FROM o, json_each(connection.parameter('n')) AS e, c AS k WHERE ${where}`,
+          },
+        },
+      })
+    const one = `(SELECT t.id FROM t WHERE k.a IN subscription.parameter('n')) && (SELECT u.d FROM u WHERE
+      e.value IN (SELECT v.id FROM v WHERE c && subscription.parameter('n')) AND u.d > 1)`
+    const two = `(SELECT u.d FROM u WHERE u.d > 1 AND e.value IN
+      (SELECT v.id FROM v WHERE subscription.parameter('n') && c)) && (SELECT t.id FROM t WHERE k.a IN subscription.parameter('n'))`
+    expect(planOf(ofWords(two)).hash).toBe(planOf(ofWords(one)).hash)
+  })
+
   test('[143] and different ones are not', () => {
     const different = [
       ONE.replace('a.p OR a.q', 'a.p AND a.q'),
