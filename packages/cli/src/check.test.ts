@@ -51,7 +51,7 @@ sync-config.yaml:11:15 error "priority" of stream "todos" must be 0, 1, 2 or 3, 
       priority: 5
                 ^
 
-sync-config.yaml:14:18 error LEFT JOIN does not exist in sync configs: write JOIN; columns of the other table cannot be selected anyway
+sync-config.yaml:14:18 error LEFT JOIN does not exist in sync configs: write JOIN; columns of the other table cannot be selected anyway; or set "extensions: true" in "config" (edition 3)
         FROM todos LEFT JOIN lists ON lists.id = todos.list
                    ^
 

@@ -2,7 +2,7 @@ import { OR_EXTENSIONS } from '../sql/refusals.ts'
 import type { InRight, Select, SqlExpression } from '../sql/tree.ts'
 import type { TablePattern } from '../types.ts'
 import { absenceOf, canBeAbsent } from './absence.ts'
-import { addEach, openCte, openFrom, warnOfDistinct } from './from.ts'
+import { addEach, checkNoLeftJoin, openCte, openFrom, warnOfDistinct } from './from.ts'
 import { compare } from './logic.ts'
 import { arrayOf, commonOwner, isConstantEach, lowerOperand, warnOfLiteral } from './operand.ts'
 import type { Site } from './query-context.ts'
@@ -218,7 +218,7 @@ function lowerSubquery(at: QueryScope, select: Select): Values | undefined {
   if (item?.kind !== 'expression' || second !== undefined) {
     return context.refuse(second ?? item ?? select, 'A subquery must select exactly one column, by name')
   }
-  if (from === undefined) return undefined
+  if (from === undefined || !checkNoLeftJoin(at, from)) return undefined
   const inside = { ...at, scope: from.scope }
   const operand = lowerOperand(inside, item.expression)
   const where = select.where === undefined ? [] : [lowerCondition(inside, select.where)]

@@ -1,6 +1,7 @@
 import { didYouMean } from '../file/suggest.ts'
 import type { Name, Select, SelectItem, Source, SqlExpression } from '../sql/tree.ts'
 import { warnOfClientWord } from './client-words.ts'
+import type { OptionalSource } from './left-join.ts'
 import { elementsIn, lowerOperand } from './operand.ts'
 import { type Cte, NO_CTES, type QueryScope } from './query-scope.ts'
 import {
@@ -14,7 +15,12 @@ import {
 import type { Condition } from './terms.ts'
 
 /** What a FROM brings into scope, and the conditions that come with it: those of joins and of subqueries. */
-export type From = { readonly scope: Scope; readonly conditions: readonly Condition[] }
+export type From = {
+  readonly scope: Scope
+  readonly conditions: readonly Condition[]
+  /** Tables behind LEFT JOIN, in the order of the query. */
+  readonly optional: readonly OptionalSource[]
+}
 
 export type LowerCondition = (at: QueryScope, sql: SqlExpression) => Condition | undefined
 
@@ -42,13 +48,43 @@ export function openFrom(at: QueryScope, sources: readonly Source[], lower: Lowe
   const scope = { sources: known(opened), outer: at.scope }
   isSound &&= scope.sources.length === sources.length
   if (!isSound) return undefined
-  for (const { on } of sources) {
+  const optional: OptionalSource[] = []
+  for (const [index, source] of sources.entries()) {
+    const { on } = source
+    if (source.joined === 'left') {
+      const before = { sources: scope.sources.slice(0, index + 1), outer: at.scope }
+      const joined = openOptional({ ...at, scope: before }, source, lower)
+      if (joined === undefined) isSound = false
+      else optional.push(joined)
+      continue
+    }
     if (on === undefined) continue
     const condition = lower({ ...at, scope }, on)
     if (condition === undefined) isSound = false
     else conditions.push(condition)
   }
-  return isSound ? { scope, conditions } : undefined
+  return isSound ? { scope, conditions, optional } : undefined
+}
+
+/** `at` sees the sources up to this one. */
+function openOptional(at: QueryScope, source: Source, lower: LowerCondition): OptionalSource | undefined {
+  const { context } = at
+  const { on, start, end } = source
+  const opened = at.scope?.sources.at(-1)
+  if (opened?.kind !== 'table') return context.refuse(source, 'Behind LEFT JOIN only a table can stand: write JOIN')
+  const known = new Set(at.sources.all)
+  const condition = on === undefined ? undefined : lower(at, on)
+  if (on !== undefined && condition === undefined) return undefined
+  const inside = at.sources.all.filter((added) => !known.has(added))
+  return { source: opened, on: condition, inside, context, start, end }
+}
+
+/** False, and reported, where there is a LEFT JOIN: only the FROM of the query itself can have one. */
+export function checkNoLeftJoin({ context }: QueryScope, { optional }: From): boolean {
+  const [first] = optional
+  if (first === undefined) return true
+  context.refuse(first, 'LEFT JOIN does not exist in subqueries of sync configs: write JOIN')
+  return false
 }
 
 function known(opened: readonly (NamedSource | undefined)[]): readonly NamedSource[] {
@@ -97,7 +133,7 @@ function openSelect(at: QueryScope, select: Select, naming: Naming, lower: Lower
   warnOfDistinct(at, select)
   if (select.from.length === 0) return context.refuse(select, 'A subquery needs FROM and a table')
   const from = openFrom(at, select.from, lower)
-  if (from === undefined) return undefined
+  if (from === undefined || !checkNoLeftJoin(at, from)) return undefined
   const inside = { ...at, scope: from.scope }
   const where = select.where === undefined ? [] : [lower(inside, select.where)]
   const columns = readColumns(inside, select, naming)

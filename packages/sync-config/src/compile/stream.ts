@@ -5,6 +5,7 @@ import { type DraftStream, type DraftStreamRoute, draftStreamRoute } from './ass
 import { lowerCondition } from './condition.ts'
 import { isDangerous } from './dangerous.ts'
 import { openFrom, warnOfDistinct } from './from.ts'
+import { applyLeftJoins, type OptionalSource } from './left-join.ts'
 import { inCanonicalOrder } from './order.ts'
 import type { QueryContext } from './query-context.ts'
 import { type CteScope, type QueryScope, SourceList } from './query-scope.ts'
@@ -50,7 +51,8 @@ function compileQuery({ context, select }: ParsedQuery, { entry, number, ctes }:
   const where = select.where === undefined ? [] : [lowerCondition(inside, select.where)]
   const conditions = [...from.conditions, ...where].filter((condition) => condition !== undefined)
   if (list === undefined || conditions.length < from.conditions.length + where.length) return REFUSED
-  const conjunctions = alternativesOf(inside, select, { list, condition: joinConditions('and', conditions) })
+  const { optional } = from
+  const conjunctions = alternativesOf(inside, select, { list, optional, condition: joinConditions('and', conditions) })
   if (conjunctions === undefined) return REFUSED
   const output = { number, columns: list.columns, output: outputName(list.primary) }
   const routes = conjunctions.flatMap((terms) => {
@@ -63,7 +65,7 @@ function compileQuery({ context, select }: ParsedQuery, { entry, number, ctes }:
     )
     return []
   })
-  warnOfSources(at, list.primary, conjunctions)
+  warnOfSources(at, { primary: list.primary, optional }, conjunctions)
   if (!entry.acceptDangerous && routes.some(isDangerous)) warnOfDanger(context, select)
   return { routes, selection: { context, select, ...list } }
 }
@@ -71,7 +73,7 @@ function compileQuery({ context, select }: ParsedQuery, { entry, number, ctes }:
 function alternativesOf(
   { context, sources }: QueryScope,
   select: Select,
-  query: { readonly list: SelectList; readonly condition: Condition },
+  query: { readonly list: SelectList; readonly optional: readonly OptionalSource[]; readonly condition: Condition },
 ): readonly Conjunction[] | undefined {
   const conjunctions = multiplyOut(query.condition)
   if (conjunctions === undefined) {
@@ -80,11 +82,17 @@ function alternativesOf(
       `The condition has more than ${CONJUNCTIONS_MAX} alternatives: split it into several queries`,
     )
   }
-  const settled = conjunctions.map((terms) => settle(terms, query.list.primary, sources))
+  const { primary } = query.list
+  const settled = applyLeftJoins(conjunctions, query.optional, primary)?.map((terms) => settle(terms, primary, sources))
+  if (settled === undefined) return undefined
   return settled.includes(undefined) ? undefined : settled.flatMap((terms) => (terms === undefined ? [] : [terms]))
 }
 
-function warnOfSources({ sources }: QueryScope, primary: TableSource, conjunctions: readonly Conjunction[]): void {
+function warnOfSources(
+  { sources }: QueryScope,
+  { primary, optional }: { readonly primary: TableSource; readonly optional: readonly OptionalSource[] },
+  conjunctions: readonly Conjunction[],
+): void {
   const { alias } = primary
   if (sources.isJoined(primary) && alias?.isQuoted === false && alias.text !== primary.table.name) {
     const advice = `write AS "${alias.text}" if that is meant, else leave the alias out`
@@ -93,7 +101,13 @@ function warnOfSources({ sources }: QueryScope, primary: TableSource, conjunctio
   const operands = conjunctions.flat().flatMap((term) => (term.kind === 'absent' ? term.operands : operandsOf(term)))
   const used = new Set(operands.map(({ owner }) => owner))
   const read = new Set(sources.eachesIn(operands.map(({ expression }) => expression)))
+  const isOptional = new Set(optional.flatMap(({ source, inside }) => [source, ...inside]))
+  for (const { source } of optional) {
+    if (source === primary || used.has(source)) continue
+    source.context.warn(source, `LEFT JOIN takes nothing away, and no condition needs "${source.name}": leave it out`)
+  }
   for (const source of sources.all) {
+    if (isOptional.has(source)) continue
     if (source === primary || used.has(source) || (source.kind === 'each' && read.has(source))) continue
     const advice = 'connect it with a condition, or leave it out'
     source.context.warn(

@@ -72,7 +72,7 @@ function showSelect({ distinct, items, from, where }: Select): string {
 function showSource(source: Source): string {
   const alias = source.alias === undefined ? '' : ` as ${source.alias.text}`
   const on = source.on === undefined ? '' : ` on ${show(source.on)}`
-  return `${{ first: '', comma: ', ', join: 'join ' }[source.joined]}${showForm(source)}${alias}${on}`
+  return `${{ first: '', comma: ', ', join: 'join ', left: 'left join ' }[source.joined]}${showForm(source)}${alias}${on}`
 }
 
 function showForm(source: Source): string {

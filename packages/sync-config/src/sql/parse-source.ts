@@ -24,10 +24,15 @@ function endsSource(cursor: TokenCursor): boolean {
 }
 
 /** The comma or the words of a join, taken; undefined behind the last source. */
-function parseJoin(cursor: TokenCursor): 'comma' | 'join' | undefined {
+function parseJoin(cursor: TokenCursor): 'comma' | 'join' | 'left' | undefined {
   if (cursor.acceptSymbol(',')) return 'comma'
   const token = cursor.peek()
   if (token.kind !== 'word') return undefined
+  if (cursor.extensions && cursor.acceptKeyword('left')) {
+    cursor.acceptKeyword('outer')
+    cursor.expectKeyword('join')
+    return 'left'
+  }
   if (Object.hasOwn(REFUSED_JOINS, token.text)) {
     cursor.refuse(token, REFUSED_JOINS[token.text] ?? '')
     cursor.take()
@@ -51,7 +56,7 @@ function parseSource(cursor: TokenCursor, joined: Source['joined']): Source {
     cursor.refuse(cursor.peek(), 'USING does not exist in sync configs: write ON a.column = b.column')
     cursor.skip(endsSource)
   }
-  const on = joined === 'join' && cursor.acceptKeyword('on') ? cursor.expression() : undefined
+  const on = (joined === 'join' || joined === 'left') && cursor.acceptKeyword('on') ? cursor.expression() : undefined
   return { ...form, joined, on, start, end }
 }
 

@@ -50,7 +50,7 @@ export const REFUSED_UNIONS: { readonly [word: string]: string } = {
 }
 
 export const REFUSED_JOINS: { readonly [word: string]: string } = {
-  left: 'LEFT JOIN does not exist in sync configs: write JOIN; columns of the other table cannot be selected anyway',
+  left: `LEFT JOIN does not exist in sync configs: write JOIN; columns of the other table cannot be selected anyway; ${OR_EXTENSIONS}`,
   right: 'RIGHT JOIN does not exist in sync configs: write JOIN',
   full: 'FULL JOIN does not exist in sync configs: write JOIN',
   cross: 'CROSS JOIN does not exist in sync configs: write JOIN, or a comma',

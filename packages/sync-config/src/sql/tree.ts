@@ -17,7 +17,7 @@ export type SelectItem =
 
 export type Source = Span & {
   /** How it is joined to the ones before it. */
-  readonly joined: 'first' | 'comma' | 'join'
+  readonly joined: 'first' | 'comma' | 'join' | 'left'
   /** Condition of a join. */
   readonly on: SqlExpression | undefined
 } & SourceForm
