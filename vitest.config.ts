@@ -25,6 +25,8 @@ export default defineConfig({
           ],
           exclude: ['**/*.pg.test.ts', '**/*.browser.test.ts', '**/node_modules/**'],
           isolate: false,
+          // Random tests run thousands of cases; on a busy machine they take their time.
+          testTimeout: 60_000,
         },
       },
       {

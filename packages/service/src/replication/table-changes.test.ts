@@ -16,7 +16,12 @@ test('rows that an earlier run wanted removed are removed, also when columns cam
       discover: async () => ({ added: [{ table, rowsEstimated: 0 }], gone: [], catalog: [] }),
       list: () => [table],
     },
-    control: { query: async (_: string, [, marker]: readonly string[]) => void markers.push(JSON.parse(marker ?? '')) },
+    control: {
+      query: async (_: string, [, marker]: readonly string[]) => {
+        markers.push(JSON.parse(marker ?? ''))
+        return [{ lsn: '0/1' }]
+      },
+    },
   }
   await discoverTables(parts as unknown as TableChangesParts)
   expect(markers).toEqual([{ kind: 'remove-table', slot: 'slot', relationOid: 7 }])
