@@ -189,6 +189,19 @@ test('repeated parameter results count once', async () => {
   ).toEqual(['["l1"]'])
 })
 
+test('a bucket definition has a bucket for NULL found in a table, in which no row is; a stream has none', async () => {
+  const members = { columns: 'id, person, list', rows: [['1', 'ann', null]] }
+  const definition = load(`bucket_definitions:
+  notes:
+    parameters: SELECT list FROM members WHERE person = request.user_id()
+    data: [SELECT id FROM notes WHERE list = bucket.list]
+`)
+  expect(parametersOf(await resolve(definition, requestOf({ sub: 'ann' }), { members }))).toEqual(['[null]'])
+  expect(definition.forTable(sourceTable('notes', 'id, list'))?.evaluate(['1', null]).objects).toEqual([])
+  const stream = load(streamsConfig({ notes: MEMBERS }))
+  expect(parametersOf(await resolve(stream, requestOf({ sub: 'ann' }), { members }))).toEqual([])
+})
+
 test('storage that cannot be read fails the request', async () => {
   const plan = load(streamsConfig({ notes: MEMBERS }))
   await expect(plan.resolve(requestOf({ sub: 'ann' }), () => Promise.reject(new Error('disk')))).rejects.toThrow('disk')
