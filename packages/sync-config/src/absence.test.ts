@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { comparePlans } from './compare-plans.ts'
 import { compileSyncConfig } from './compile.ts'
 import { loadPlan } from './load.ts'
 import { planOf, requestOf, sourceTable } from './testing/builders.ts'
@@ -197,6 +198,17 @@ test('absences that are written otherwise make the same plan', () => {
     "'p' NOT IN (SELECT x.a FROM v AS x WHERE k = auth.user_id()) AND NOT auth.user_id() IN (SELECT x.k FROM u AS x)",
   ].map((condition) => planOf(configOf(`SELECT id FROM t WHERE ${condition}`)).hash)
   expect(new Set(others)).toEqual(new Set([first]))
+})
+
+test('a condition that is added keeps the buckets and adds its lookup; the key alone changes nothing', () => {
+  const query = 'SELECT id FROM t WHERE k = auth.user_id()'
+  const before = planOf(configOf(query).replace('true', 'false'))
+  expect(planOf(configOf(query)).hash).toBe(before.hash)
+  const after = planOf(configOf(`${query} AND auth.user_id() NOT IN (SELECT k FROM u)`))
+  const { buckets, lookups, tables } = comparePlans(before, after)
+  expect([buckets.kept.length, buckets.added, buckets.removed]).toEqual([1, [], []])
+  expect([lookups.added.length, lookups.removed]).toEqual([1, []])
+  expect(tables.map(({ name }) => name)).toEqual(['u'])
 })
 
 test('who is on no list is no proof of who somebody is', () => {
