@@ -66,13 +66,15 @@ test('a config that breaks while dev runs is shown with its place, and the old o
   await using folder = await folderWith(FILES)
   const { dev } = await startDev(folder)
 
-  await writeFile(folder.file('sync-config.yaml'), SYNC_CONFIG.replace('owner =', 'ownr ='))
+  await writeFile(folder.file('sync-config.yaml'), SYNC_CONFIG.replace('auth.user_id', 'auth.usr_id'))
   const broken = await dev.prints(/goes on with the config from before/)
   await writeFile(folder.file('sync-config.yaml'), SYNC_CONFIG.replace('mine:', 'ours:'))
   const mended = await dev.prints(/is served from now on/)
   await stop(dev)
 
-  expect(broken).toMatch(/sync-config\.yaml:6:38.*"ownr".*did you mean "owner"/)
+  expect(broken).toMatch(
+    /sync-config\.yaml:6:\d+.*Unknown function auth\.usr_id\(\) \(did you mean "auth\.user_id\(\)"/,
+  )
   expect(mended).toContain('✓ sync-config.yaml')
 })
 

@@ -72,7 +72,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
   const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log }))
   const parts: Parts = { settings, storage, log, metrics }
-  if ((await storage.readResume()) === undefined) await checkAgainstSource(settings, compiled)
+  const isFirstStart = (await storage.readResume()) === undefined
+  const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
+  warnOfConfig(log, path, known)
 
   const stopping = new AbortController()
   const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: settings.limits.bucketsMax }, stopping.signal)
@@ -95,6 +97,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (plan.hash === served.plan.hash) return { kind: 'unchanged', diagnostics }
     served = { content, plan }
     log.info('sync-config-replaced', { plan: plan.hash })
+    warnOfConfig(log, path, diagnostics)
     await deployment.replace(plan)
     return { kind: 'replaced', diagnostics }
   }
@@ -174,6 +177,12 @@ async function listen(
   } catch (error) {
     await forClients.stop(0)
     throw error
+  }
+}
+
+function warnOfConfig(log: Log, path: string, diagnostics: readonly Diagnostic[]): void {
+  for (const { line, column, message } of diagnostics) {
+    log.warn('sync-config-warning', { place: `${path}:${line}:${column}`, message })
   }
 }
 

@@ -553,7 +553,7 @@ describe('input and result', () => {
       data: { tables: { items: previewTable('id, name', ['1', 'a']) } },
     })
     expect('warnings' in result && result.warnings.map(({ message }) => message)).toEqual([
-      'Column "nmae" is not in table public.items (did you mean "name"?)',
+      'Column "nmae" is not in table public.items (did you mean "name"?): it counts as NULL',
       'Table public.itmes does not exist (did you mean "items"?): it is synced once it does',
     ])
     expect('rows' in result && result.rows).toEqual([{ type: 'items', id: '1', data: '{"id":"1"}', priority: 3 }])

@@ -66,8 +66,9 @@ export async function runDev(flags: DevFlags): Promise<void> {
 async function refuseBadConfig(path: string, content: string): Promise<void> {
   const { compileSyncConfig } = await import('@headwater/sync-config')
   const compiled = compileSyncConfig(content)
-  for (const diagnostic of compiled.diagnostics) console.error(formatDiagnostic(path, diagnostic))
+  // Of what it only warns, the service's log tells.
   if (compiled.kind === 'refused') {
+    for (const diagnostic of compiled.diagnostics) console.error(formatDiagnostic(path, diagnostic))
     throw new HeadwaterError('bad-sync-config', `Cannot start with ${path}: correct it as shown above.`)
   }
 }
@@ -163,7 +164,6 @@ async function replaceConfig(service: Service, path: string, content: string): P
       console.log(`${paintOn(process.stdout, 'green', '✓')} ${path} is good, and does what the one served does`)
       return
     case 'replaced':
-      for (const diagnostic of outcome.diagnostics) console.error(formatDiagnostic(path, diagnostic))
       console.log(`${paintOn(process.stdout, 'green', '✓')} ${path} is served from now on`)
       return
     case 'refused':
