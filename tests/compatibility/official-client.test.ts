@@ -54,7 +54,7 @@ describe.each(Object.keys(STREAM_TYPES) as Connection[])('the official client, o
     await official.connect(stage.connectorOf('ann'))
     // A subscription that comes in the middle of the client's first download can get lost in the client.
     await official.db.waitForFirstSync()
-    await official.db.waitForStatus(({ dataFlowStatus }) => dataFlowStatus.downloading !== true)
+    await official.db.waitForStatus(({ dataFlowStatus }) => !dataFlowStatus.downloading)
 
     const subscription = await official.db.syncStream('todos', { list: 'L1' }).subscribe({ ttl: 0 })
     await official.expectRows(TODOS, [MILK, BREAD])
