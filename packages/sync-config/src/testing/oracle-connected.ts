@@ -95,6 +95,9 @@ function conditionsOf(from: readonly OracleSource[], scope: Scope): readonly Con
   )
 }
 
+/** Two sources that nothing reaches. */
+const NOWHERE: Term = ['nowhere', 'nowhere either']
+
 function waysToMeet(cond: OracleCond | undefined, scope: Scope, isNegated = false): readonly Conjunction[] {
   if (cond === undefined) return [[]]
   switch (cond.kind) {
@@ -111,6 +114,11 @@ function waysToMeet(cond: OracleCond | undefined, scope: Scope, isNegated = fals
         cond.kind === 'in' ? { ways: [[]], owners: ownersOf(cond.value, scope) } : membersOf(cond.left, scope)
       const right = membersOf(cond.right, scope)
       return product([left.ways, right.ways, [[[...new Set([...left.owners, ...right.owners])]]]])
+    }
+    case 'absent': {
+      const { ways, owners } = membersOf({ kind: 'subquery', select: cond.select }, { ...scope, resolve: () => [] })
+      const isReached = product([ways, [[owners]]]).every((way) => hangsTogether(way, []))
+      return isReached ? [[]] : [[NOWHERE]]
     }
     default:
       return [[[...new Set(ownersOfTest(cond, scope))]]]

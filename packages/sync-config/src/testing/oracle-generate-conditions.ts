@@ -50,7 +50,8 @@ export function makeCond(around: Around, atoms: readonly Atom[], depth: number, 
       const form = isNegated ? 'test' : joining
       if (form === 'equality') return makeEquality(around, atoms, [...atoms, ...REQUEST_ATOMS])
       if (form === 'test') return makeTest(around, atoms, makeOwner(around, atoms))
-      if (form === 'in') return makeIn(around, atoms)
+      if (form === 'in')
+        return around.scope.depth > 0 && choices.chance(15) ? makeAbsence(around) : makeIn(around, atoms)
       const left = makeSet(around, atoms, choices.pick('text', 'number'))
       return { kind: 'overlap', left: left.set, right: makeSet(around, atoms, left.type).set }
     }
@@ -103,6 +104,14 @@ function makeIn(around: Around, atoms: readonly Atom[]): OracleCond {
   const { set, type } = makeSet(around, atoms, around.choices.pick('text', 'number'))
   const owner = makeOwner(around, atoms)
   return { kind: 'in', value: makeExpression(around, atoms, { owner, type, depth: 1 }), right: set }
+}
+
+function makeAbsence(around: Around): OracleCond {
+  const { choices, scope } = around
+  const type = choices.pick<'text' | 'number'>('text', 'number')
+  const value = makeExpression(around, [], { owner: 'request', type, depth: 1 })
+  const select = around.makeSelect({ ctes: scope.ctes, outer: [], depth: scope.depth - 1 }, type)
+  return { kind: 'absent', value, select }
 }
 
 function makeSet(around: Around, atoms: readonly Atom[], type: OracleType): { set: OracleSet; type: OracleType } {

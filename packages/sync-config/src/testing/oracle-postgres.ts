@@ -106,6 +106,10 @@ class Printer {
         return this.#decided(this.scalar(cond.value))
       case 'in':
         return this.#decided(`${this.scalar(cond.value)} IN ${this.#set(cond.right)}`)
+      case 'absent': {
+        const value = this.scalar(cond.value)
+        return `${value} IS NOT NULL AND NOT ${this.#decided(`${value} IN (${this.select(cond.select)})`)}`
+      }
       case 'overlap':
         return `EXISTS (SELECT FROM ${this.#set(cond.left)} AS one(value) JOIN ${this.#set(cond.right)} AS other(value) ON one.value = other.value)`
     }

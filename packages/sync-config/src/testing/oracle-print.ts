@@ -17,11 +17,9 @@ export function printConfig(streams: readonly OracleStream[], jsonNull: JsonNull
     const list = Object.fromEntries(ctes.map((cte) => [cte.name, printSelect(cte.select)]))
     return [name, { auto_subscribe: autoSubscribe, ...(ctes.length === 0 ? {} : { with: list }), queries: written }]
   })
-  return JSON.stringify(
-    { config: { edition: 3, fixed_json_extract: jsonNull === null }, streams: Object.fromEntries(entries) },
-    null,
-    1,
-  )
+  const extensions = JSON.stringify(streams).includes('"kind":"absent"') ? { extensions: true } : {}
+  const config = { edition: 3, fixed_json_extract: jsonNull === null, ...extensions }
+  return JSON.stringify({ config, streams: Object.fromEntries(entries) }, null, 1)
 }
 
 export function printQuery({ from, items, where }: OracleQuery): string {
@@ -88,6 +86,8 @@ function printCond(cond: OracleCond): string {
       return printScalar(cond.value)
     case 'in':
       return `${printScalar(cond.value)} IN ${printSet(cond.right)}`
+    case 'absent':
+      return `${printScalar(cond.value)} NOT IN (${printSelect(cond.select)})`
     case 'overlap':
       return `${printSet(cond.left)} && ${printSet(cond.right)}`
   }

@@ -91,6 +91,8 @@ function rewriteCond(cond: OracleCond): OracleCond {
       return { ...cond, value: rewriteScalar(cond.value) }
     case 'in':
       return { ...cond, value: rewriteScalar(cond.value), right: rewriteSet(cond.right) }
+    case 'absent':
+      return { ...cond, value: rewriteScalar(cond.value), select: rewriteSelect(cond.select) }
     case 'overlap':
       return { ...cond, left: rewriteSet(cond.right), right: rewriteSet(cond.left) }
   }

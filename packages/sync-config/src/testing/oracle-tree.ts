@@ -82,6 +82,8 @@ export type OracleCond =
   | { readonly kind: 'truth'; readonly value: OracleScalar }
   | { readonly kind: 'in'; readonly value: OracleScalar; readonly right: OracleSet }
   | { readonly kind: 'overlap'; readonly left: OracleSet; readonly right: OracleSet }
+  /** `value NOT IN (SELECT …)`, of a value of the request: an extension of the language. */
+  | { readonly kind: 'absent'; readonly value: OracleScalar; readonly select: OracleSelect }
 
 export type OracleComparison = '=' | '!=' | '<' | '<=' | '>' | '>='
 

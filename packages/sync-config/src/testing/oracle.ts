@@ -179,6 +179,13 @@ function isMet(cond: OracleCond | undefined, scope: Scope, wanted = true): boole
         cond.kind === 'in' ? [valueOf(cond.value, scope)] : [...membersOf(cond.left, scope)]
       return left.some((one) => right.some((other) => one !== MISSING && isTruthy(compare(one, '=', other))))
     }
+    case 'absent': {
+      if (!wanted) throw new Error('Invariant: NOT stands over no absence')
+      const value = valueOf(cond.value, scope)
+      const inside = { ...scope, outer: undefined }
+      const members = [...membersOf({ kind: 'subquery', select: cond.select }, inside)]
+      return value !== MISSING && value !== null && !members.some((other) => isTruthy(compare(value, '=', other)))
+    }
     default: {
       const value = testOf(cond, scope)
       return value !== MISSING && isTruthy(value) === wanted
@@ -221,6 +228,7 @@ function testOf(cond: OracleCond, scope: Scope): Found {
     }
     case 'in':
     case 'overlap':
+    case 'absent':
       throw new Error('Invariant: joins stand only in conditions')
     case 'compare':
       return withValues([cond.left, cond.right], scope, ([left = null, right = null]) =>
