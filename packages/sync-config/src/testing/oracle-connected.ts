@@ -14,10 +14,18 @@ const WAYS_MAX = 30
  */
 export function findObstacle(query: OracleQuery): 'unconnected' | 'too many ways' | undefined {
   const scope = scopeOf(query.from, '', undefined)
-  const ways = product([conditionsOf(query.from, scope), waysToMeet(query.where, scope)])
+  const inner = product([conditionsOf(query.from, scope), waysToMeet(query.where, scope)])
+  const ways = inner.flatMap((way) => withLeftJoins(way, query.from, scope))
   if (ways.length > WAYS_MAX) return 'too many ways'
   const primary = pathOfPrimary(query.from, '')
   return ways.every((way) => hangsTogether(way, primary)) ? undefined : 'unconnected'
+}
+
+/** Only what names the table behind LEFT JOIN needs its condition. */
+function withLeftJoins(way: Conjunction, from: readonly OracleSource[], scope: Scope): readonly Conjunction[] {
+  const named = new Set(way.flat())
+  const joined = from.filter(({ alias, isLeft }) => isLeft && named.has(`/${alias}`))
+  return product([[way], ...joined.map(({ on }) => waysToMeet(on === 'join' ? undefined : on, scope))])
 }
 
 function pathOfPrimary(from: readonly OracleSource[], path: string): readonly string[] {
@@ -83,7 +91,7 @@ function selectOf({ form }: OracleSource): OracleSelect | undefined {
 function conditionsOf(from: readonly OracleSource[], scope: Scope): readonly Conjunction[] {
   return product(
     from.flatMap((source) => {
-      const joined = source.on === 'join' ? undefined : source.on
+      const joined = source.on === 'join' || source.isLeft ? undefined : source.on
       const inner = selectOf(source)
       const innerScope = inner && scopeOf(inner.from, `${scope.path}/${source.alias}`, undefined)
       const own =

@@ -65,11 +65,30 @@ export class QueryMaker {
     const { from, atoms } = this.#makeFrom(scope, true)
     const { alias, items } = this.#makeItems(from, atoms)
     const where = this.#choices.chance(90) ? this.#makeCond(atoms, scope) : undefined
-    const query = { from, items, where }
+    const query = this.#choices.chance(12) ? this.#addLeftJoin({ from, items, where }, atoms) : { from, items, where }
     const content = JSON.stringify([findPrimary(from).table, items, from.find((source) => source.alias === alias)])
     const output = this.#outputs.get(content) ?? `o${this.#outputs.size}`
     this.#outputs.set(content, output)
     return JSON.parse(JSON.stringify(query).replaceAll(JSON.stringify(PRIMARY), JSON.stringify(output))) as OracleQuery
+  }
+
+  /** With a condition that is not true of a row of NULLs, alone or beside a test of the others. */
+  #addLeftJoin({ from, items, where }: OracleQuery, atoms: readonly Atom[]): OracleQuery {
+    const around = this.#around(NO_SUBQUERIES)
+    const [form, alias] = [this.#makeTable(false), this.#makeAlias()]
+    const own = atomsOf(form, alias, [])
+    const others = [...atoms, ...REQUEST_ATOMS]
+    const left = this.#choices.pickFrom(own.filter(({ type }) => type === 'text' || type === 'number'))
+    const right = this.#choices.pickFrom(others.filter(({ type }) => type === left.type))
+    const equal: OracleCond = { kind: 'compare', operator: '=', left: left.scalar, right: right.scalar }
+    const needed: OracleCond = this.#choices.chance(60)
+      ? { kind: 'or', parts: [equal, makeCond(around, atoms, 0)] }
+      : equal
+    return {
+      from: [...from, { alias, on: makeEquality(around, own, others), form, isLeft: true }],
+      items,
+      where: where === undefined ? needed : { kind: 'and', parts: [where, needed] },
+    }
   }
 
   /** `one`: a single column, as right of IN. */
@@ -107,7 +126,7 @@ export class QueryMaker {
     const add = (form: OracleSourceForm, alias: string): void => {
       const own = atomsOf(form, alias, atoms)
       const on = from.length === 0 ? undefined : this.#makeOn([...atoms, ...scope.outer], own)
-      from.push({ alias, on, form })
+      from.push({ alias, on, form, isLeft: false })
       atoms.push(...own)
     }
     if (hasPrimary && this.#choices.chance(15)) add(this.#makePrimarySubquery(), this.#makeAlias())
@@ -151,7 +170,10 @@ export class QueryMaker {
       return atom === undefined ? [] : [{ name: name === 'id' ? 'id' : `${name}2`, value: atom.scalar }]
     })
     const where = this.#choices.chance(40) ? this.#makeCond(atoms, NO_SUBQUERIES) : undefined
-    return { kind: 'subquery', select: { from: [{ alias: PRIMARY, on: undefined, form }], columns, where } }
+    return {
+      kind: 'subquery',
+      select: { from: [{ alias: PRIMARY, on: undefined, form, isLeft: false }], columns, where },
+    }
   }
 
   /** Where types count, every source is tied to what stands before it, for without that Postgres wants it to have rows. */

@@ -50,10 +50,10 @@ class Printer {
 
   from(from: readonly OracleSource[]): string {
     return from
-      .map(({ on, alias, form }, index) => {
+      .map(({ on, alias, form, isLeft }, index) => {
         const source = `${this.#form(form)} AS "${alias}"`
         if (index === 0) return source
-        return ` JOIN ${source} ON ${on === undefined || on === 'join' ? 'true' : this.cond(on)}`
+        return ` ${isLeft ? 'LEFT ' : ''}JOIN ${source} ON ${on === undefined || on === 'join' ? 'true' : this.cond(on)}`
       })
       .join('')
   }

@@ -17,7 +17,8 @@ export function printConfig(streams: readonly OracleStream[], jsonNull: JsonNull
     const list = Object.fromEntries(ctes.map((cte) => [cte.name, printSelect(cte.select)]))
     return [name, { auto_subscribe: autoSubscribe, ...(ctes.length === 0 ? {} : { with: list }), queries: written }]
   })
-  const extensions = JSON.stringify(streams).includes('"kind":"absent"') ? { extensions: true } : {}
+  const hasExtension = /"kind":"absent"|"isLeft":true/.test(JSON.stringify(streams))
+  const extensions = hasExtension ? { extensions: true } : {}
   const config = { edition: 3, fixed_json_extract: jsonNull === null, ...extensions }
   return JSON.stringify({ config, streams: Object.fromEntries(entries) }, null, 1)
 }
@@ -41,11 +42,11 @@ function printWhere(where: OracleCond | undefined): string {
 
 function printFrom(from: readonly OracleSource[]): string {
   return from
-    .map(({ on, alias, form }, index) => {
+    .map(({ on, alias, form, isLeft }, index) => {
       const source = `${printForm(form)} AS "${alias}"`
       if (index === 0) return source
       if (on === undefined) return `, ${source}`
-      return on === 'join' ? ` JOIN ${source}` : ` JOIN ${source} ON ${printCond(on)}`
+      return on === 'join' ? ` JOIN ${source}` : ` ${isLeft ? 'LEFT ' : ''}JOIN ${source} ON ${printCond(on)}`
     })
     .join('')
 }

@@ -42,9 +42,9 @@ function rewriteSelect({ from, columns, where }: OracleSelect): OracleSelect {
   }
 }
 
-function rewriteSource({ alias, on, form }: OracleSource): OracleSource {
+function rewriteSource({ alias, on, form, isLeft }: OracleSource): OracleSource {
   const rewritten = on === 'join' || on === undefined ? swapJoin(on) : rewriteCond(on)
-  return { alias: rename(alias), on: rewritten, form: rewriteForm(form) }
+  return { alias: rename(alias), on: rewritten, form: rewriteForm(form), isLeft }
 }
 
 function swapJoin(on: 'join' | undefined): 'join' | undefined {

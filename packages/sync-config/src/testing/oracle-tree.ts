@@ -35,6 +35,8 @@ export type OracleSource = {
   readonly alias: string
   /** Undefined: a comma stands before it. */
   readonly on: OracleCond | 'join' | undefined
+  /** LEFT JOIN of a table, an extension of the language: what the condition says without it holds without its rows. */
+  readonly isLeft: boolean
   readonly form: OracleSourceForm
 }
 

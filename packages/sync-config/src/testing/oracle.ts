@@ -114,8 +114,13 @@ function* assignments(from: readonly OracleSource[], around: Around): Generator<
     ...from.filter(({ form }) => form.kind === 'each'),
   ]
   for (const scope of bind(ordered, start, around)) {
-    if (from.every(({ on }) => on === undefined || on === 'join' || isMet(on, scope))) yield scope
+    if (from.every((source) => isJoined(source, scope))) yield scope
   }
+}
+
+function isJoined({ alias, on, isLeft }: OracleSource, scope: Scope): boolean {
+  if (isLeft && scope.bindings.get(alias)?.kind === 'nothing') return true
+  return on === undefined || on === 'join' || isMet(on, scope)
 }
 
 function* bind(sources: readonly OracleSource[], scope: Scope, around: Around): Generator<Scope> {
