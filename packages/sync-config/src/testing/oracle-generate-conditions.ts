@@ -102,7 +102,7 @@ const NULL: OracleScalar = { kind: 'literal', value: null }
 
 function makeIn(around: Around, atoms: readonly Atom[]): OracleCond {
   const { set, type } = makeSet(around, atoms, around.choices.pick('text', 'number'))
-  const owner = makeOwner(around, atoms)
+  const owner = around.choices.chance(15) ? 'nothing' : makeOwner(around, atoms)
   return { kind: 'in', value: makeExpression(around, atoms, { owner, type, depth: 1 }), right: set }
 }
 
