@@ -125,6 +125,7 @@ function waysToMeet(cond: OracleCond | undefined, scope: Scope, isNegated = fals
     }
     case 'absent': {
       const { ways, owners } = membersOf({ kind: 'subquery', select: cond.select }, { ...scope, resolve: () => [] })
+      if (ways.length > WAYS_MAX) return ways
       const isReached = product([ways, [[owners]]]).every((way) => hangsTogether(way, []))
       return isReached ? [[]] : [[NOWHERE]]
     }
