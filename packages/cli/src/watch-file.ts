@@ -2,7 +2,7 @@ import { readFile, watch } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Editors write a file in several steps; this long after the last one it is whole. */
+/** A file is written in several steps, and empty at first; when it stays the same for so long it is whole. */
 const SETTLE_MS = 50
 
 /**
@@ -16,8 +16,14 @@ export async function watchFile(
 ): Promise<undefined> {
   let last = known
   const look = async () => {
-    const content = await readIfThere(path)
-    if (content === undefined || content === last) return
+    let content = await readIfThere(path)
+    for (;;) {
+      if (content === undefined || content === last) return
+      await delay(SETTLE_MS, undefined, { signal })
+      const again = await readIfThere(path)
+      if (again === content) break
+      content = again
+    }
     last = content
     await changed(content)
   }
@@ -29,10 +35,7 @@ export async function watchFile(
     for (;;) {
       const { value, done } = await event
       if (done === true) return undefined
-      if (value.filename === basename(path)) {
-        await delay(SETTLE_MS, undefined, { signal })
-        await look()
-      }
+      if (value.filename === basename(path)) await look()
       event = events.next()
     }
   } catch (error) {
