@@ -1,16 +1,12 @@
-/** The only file that knows every room: it opens them in the order in which data flows, and closes them in reverse. */
+/** The file that knows every room, with `serving.ts`: it opens them in the order in which data flows, and closes them in reverse. */
 import { hash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { HeadwaterError } from '@headwater/protocol'
 import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
-import { supabaseJwksUrl } from './auth/supabase.ts'
-import { createTokenVerifier } from './auth/token.ts'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
-import type { HttpParts } from './http/http-parts.ts'
 import type { Health } from './http/probes.ts'
-import { createHttpServer } from './http/server.ts'
 import { createLog, type Log, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createOperator } from './operator.ts'
@@ -18,16 +14,10 @@ import { checkSource } from './postgres/check-source.ts'
 import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
 import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
+import { type Replicating, startServing } from './serving.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
-import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
 import { systemClock } from './clock.ts'
-import { awaitCheckpoint } from './sync/await-checkpoint.ts'
-import { openSyncStream } from './sync/session.ts'
-import { SharedRounds } from './sync/shared-rounds.ts'
-
-/** How long open streams may take to end when the service stops. */
-const STOP_GRACE_MS = 2_000
 
 /** A running service. After a kill the next one goes on where the storage stands. */
 export type Service = {
@@ -76,21 +66,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
   warnOfConfig(log, path, known)
 
-  const stopping = new AbortController()
-  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: settings.limits.bucketsMax }, stopping.signal)
-  opened.defer(async () => {
-    stopping.abort()
-    await feed.ended
-  })
-  const { auth, source } = settings
-  const supabase =
-    auth.supabase || auth.supabaseJwtSecret !== undefined
-      ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
-      : undefined
-  const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
-  const rounds = new SharedRounds(storage)
-  const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
-  const requestWriteCheckpoint = (key: string): Promise<bigint> => deployment.current().requestWriteCheckpoint(key)
   let served = { content: settings.syncConfig.content, plan: compiled.plan }
   const replace = async (content: string): Promise<Exclude<ReplaceOutcome, { kind: 'refused' }>> => {
     const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
@@ -101,13 +76,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await deployment.replace(plan)
     return { kind: 'replaced', diagnostics }
   }
-  const httpParts: HttpParts = {
-    verify: verifier.verify,
-    openStream: (open, signal) => openSyncStream(syncParts, open, signal),
-    requestWriteCheckpoint,
+  const replicating: Replicating = {
+    requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
     requestCheckpointNumber: (key, number) => deployment.current().requestCheckpointNumber(key, number),
-    awaitCheckpoint: (key, signal) =>
-      awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),
     readHealth: () => readHealth(deployment),
     readMetrics: async () => {
       metrics.set('headwater_storage_size_bytes', (await storage.readStatus()).bytes)
@@ -122,16 +93,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       reprocess: () => deployment.replace(served.plan, true),
       nowMs: Date.now,
     }),
-    limits: { connectionsMax: settings.limits.connectionsMax },
-    metrics,
-    log,
-    nowMs: Date.now,
   }
+  const serving = startServing({ ...parts, replicating })
+  opened.defer(serving.stop)
   // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
-  const { url, operatorUrl, stop: stopListening } = await listen(httpParts, settings)
+  const { url, operatorUrl } = await serving.listen()
   const deployment = startReplication(parts, compiled.plan)
-  opened.defer(deployment.stop)
-  opened.defer(stopListening)
+  opened.defer(async () => {
+    await serving.stop()
+    await deployment.stop()
+  })
   log.info('service-started', { url, operatorUrl })
 
   const rooms = opened.move()
@@ -142,7 +113,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     url,
     operatorUrl,
-    ended: waitForBoth(deployment.ended, feed.ended),
+    ended: waitForBoth(deployment.ended, serving.ended),
     stop: stopOnce,
     readStatus: async () => ({
       replication: deployment.current().readStatus(),
@@ -156,27 +127,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         throw error
       }
     },
-  }
-}
-
-/** One listener for everybody, or one for clients and one for operators where they have a port of their own. */
-async function listen(
-  parts: HttpParts,
-  { http, api }: ServiceSettings,
-): Promise<{ readonly url: string; readonly operatorUrl: string; readonly stop: () => Promise<void> }> {
-  const forClients = createHttpServer(parts, api.port === undefined ? 'everybody' : 'clients')
-  const { url } = await forClients.listen(http.host, http.port)
-  if (api.port === undefined) return { url, operatorUrl: url, stop: () => forClients.stop(STOP_GRACE_MS) }
-  const forOperators = createHttpServer(parts, 'operators')
-  try {
-    const { url: operatorUrl } = await forOperators.listen(api.host ?? http.host, api.port)
-    const stop = async (): Promise<void> => {
-      await Promise.all([forClients.stop(STOP_GRACE_MS), forOperators.stop(STOP_GRACE_MS)])
-    }
-    return { url, operatorUrl, stop }
-  } catch (error) {
-    await forClients.stop(0)
-    throw error
   }
 }
 

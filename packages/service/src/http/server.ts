@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { HeadwaterError } from '@headwater/protocol'
+import type { Socket } from 'node:net'
 import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { answerCode, answerError } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
+import { listen } from './listen.ts'
 import { logFailure } from './log-failure.ts'
 import { readDocument, readFields } from './read-body.ts'
 import { type Audience, createRoutes, type Routes } from './routes.ts'
@@ -23,6 +24,8 @@ const TCP_KEEP_ALIVE_MS = 60_000
 export type HttpServer = {
   /** Throws `port-in-use`, or `bad-settings` for an address that is not this machine's. Port 0 takes any free one. */
   readonly listen: (host: string, port: number) => Promise<{ readonly url: string }>
+  /** Serves a connection that came in elsewhere. */
+  readonly accept: (socket: Socket) => void
   /** Ends streams at a line, lets other requests finish, and cuts off what is left after `graceMs`. */
   readonly stop: (graceMs: number) => Promise<void>
 }
@@ -63,6 +66,13 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
     },
   )
   server.on('upgrade', webSockets.upgrade)
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  // Node begins to look for requests that take too long when a server listens, and this one may never.
+  const watchSlowRequests = once(() => server.emit('listening'))
   return {
     listen: async (host, port) => {
       const listening = await listen(server, host, port)
@@ -72,11 +82,15 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       })
       return listening
     },
+    accept: (socket) => {
+      watchSlowRequests()
+      server.emit('connection', socket)
+    },
     stop: (graceMs) => {
       isStopping = true
       for (const abort of open) abort.abort()
       webSockets.stop()
-      return close(server, graceMs, webSockets.cutOff)
+      return close(server, sockets, { graceMs, cutOff: webSockets.cutOff })
     },
   }
 }
@@ -137,57 +151,33 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
   }
 }
 
-async function listen(server: Server, host: string, port: number): Promise<{ readonly url: string }> {
-  await new Promise<void>((resolve, reject) => {
-    const fail = (error: Error): void => {
-      reject(describeListenError(error, host, port))
-    }
-    server.once('error', fail)
-    server.listen(port, host, () => {
-      server.off('error', fail)
-      resolve()
-    })
-  })
-  const address = server.address()
-  const boundPort = typeof address === 'object' && address !== null ? address.port : port
-  return { url: `http://${hostInUrl(host)}:${boundPort}` }
-}
-
-function describeListenError(error: Error, host: string, port: number): Error {
-  const code: unknown = Reflect.get(error, 'code')
-  if (code === 'EADDRINUSE') {
-    return new HeadwaterError(
-      'port-in-use',
-      `Cannot listen on ${host}:${port}: another process uses the port. Stop it, or choose another one with --port ` +
-        'or http.port.',
-      { cause: error },
-    )
+function once(action: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (!isDone) action()
+    isDone = true
   }
-  return new HeadwaterError(
-    'bad-settings',
-    `Cannot listen on ${host}:${port}: ${error.message}. Change http.host or http.port.`,
-    {
-      cause: error,
-    },
-  )
 }
 
-/** Where a browser on this machine finds a server that listens on all addresses. */
-function hostInUrl(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
-  return host.includes(':') ? `[${host}]` : host
+type Closing = {
+  readonly graceMs: number
+  /** Ends the connections that are no requests any more. */
+  readonly cutOff: () => void
 }
 
-async function close(server: Server, graceMs: number, cutOff: () => void): Promise<void> {
+/** Resolves when no connection is left. */
+async function close(server: Server, sockets: ReadonlySet<Socket>, { graceMs, cutOff }: Closing): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => {
       resolve()
     })
   })
+  server.closeIdleConnections()
   const timeout = setTimeout(() => {
     server.closeAllConnections()
     cutOff()
   }, graceMs)
   await closed
+  await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))))
   clearTimeout(timeout)
 }

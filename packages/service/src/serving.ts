@@ -1,0 +1,109 @@
+/** What serves clients, whichever process does: feed, tokens, sync streams and the HTTP servers. */
+import type { Socket } from 'node:net'
+import { loadPlan } from '@headwater/sync-config'
+import { supabaseJwksUrl } from './auth/supabase.ts'
+import { createTokenVerifier } from './auth/token.ts'
+import { systemClock } from './clock.ts'
+import type { ServiceSettings } from './config/options.ts'
+import type { HttpParts } from './http/http-parts.ts'
+import { createHttpServer, type HttpServer } from './http/server.ts'
+import type { Log } from './observe/log.ts'
+import type { Metrics } from './observe/metrics.ts'
+import type { SyncStorage } from './storage/storage.ts'
+import { awaitCheckpoint } from './sync/await-checkpoint.ts'
+import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
+import { openSyncStream } from './sync/session.ts'
+import { SharedRounds } from './sync/shared-rounds.ts'
+
+/** How long open streams may take to end when the service stops. */
+const STOP_GRACE_MS = 2_000
+
+/** What only the process that replicates can answer. */
+export type Replicating = Pick<
+  HttpParts,
+  'requestWriteCheckpoint' | 'requestCheckpointNumber' | 'readHealth' | 'readMetrics' | 'operator'
+>
+
+export type ServingParts = {
+  readonly settings: ServiceSettings
+  readonly storage: SyncStorage
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly replicating: Replicating
+}
+
+/** By which address a connection came; operators have one of their own where the settings say so. */
+export type Listener = 'clients' | 'operators'
+
+export type Addresses = { readonly url: string; readonly operatorUrl: string }
+
+export type Serving = {
+  /** Throws `port-in-use`, `bad-settings`. */
+  readonly listen: () => Promise<Addresses>
+  /** Serves a connection that another process has taken. */
+  readonly accept: (listener: Listener, socket: Socket) => void
+  /** Settles after `stop`; rejects when storage fails. */
+  readonly ended: Promise<void>
+  /** Ends streams at a line, lets other requests finish, and cuts off what is left after a while. */
+  readonly stop: () => Promise<void>
+}
+
+export function startServing({ settings, storage, log, metrics, replicating }: ServingParts): Serving {
+  const { auth, api, http, limits, source } = settings
+  const stopping = new AbortController()
+  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: limits.bucketsMax }, stopping.signal)
+  const supabase =
+    auth.supabase || auth.supabaseJwtSecret !== undefined
+      ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
+      : undefined
+  const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
+  const rounds = new SharedRounds(storage)
+  const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
+  const { requestWriteCheckpoint } = replicating
+  const parts: HttpParts = {
+    ...replicating,
+    verify: verifier.verify,
+    openStream: (open, signal) => openSyncStream(syncParts, open, signal),
+    awaitCheckpoint: (key, signal) =>
+      awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),
+    limits: { connectionsMax: limits.connectionsMax },
+    metrics,
+    log,
+    nowMs: Date.now,
+  }
+  const hasOwnPort = api.port !== undefined
+  const forClients = createHttpServer(parts, hasOwnPort ? 'clients' : 'everybody')
+  const forOperators = hasOwnPort ? createHttpServer(parts, 'operators') : undefined
+
+  let stopped: Promise<void> | undefined
+  const stopServers = async (graceMs: number): Promise<void> => {
+    await Promise.all([forClients.stop(graceMs), forOperators?.stop(graceMs)])
+  }
+  const stop = async (): Promise<void> => {
+    await stopServers(STOP_GRACE_MS)
+    stopping.abort()
+    await feed.ended
+  }
+  return {
+    listen: async () => {
+      const { url } = await forClients.listen(http.host, http.port)
+      if (forOperators === undefined || api.port === undefined) return { url, operatorUrl: url }
+      try {
+        const { url: operatorUrl } = await forOperators.listen(api.host ?? http.host, api.port)
+        return { url, operatorUrl }
+      } catch (error) {
+        await stopServers(0)
+        throw error
+      }
+    },
+    accept: (listener, socket) => {
+      serverOf(listener, forClients, forOperators).accept(socket)
+    },
+    ended: feed.ended,
+    stop: () => (stopped ??= stop()),
+  }
+}
+
+function serverOf(listener: Listener, forClients: HttpServer, forOperators: HttpServer | undefined): HttpServer {
+  return listener === 'operators' && forOperators !== undefined ? forOperators : forClients
+}
