@@ -1,9 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type IncomingMessage, request as sendRequest } from 'node:http'
+import { type IncomingMessage, type OutgoingHttpHeaders, request as sendRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@headwater/testkit'
 import { expect, vi } from 'vitest'
 import type { ServiceOptions } from './config/options.ts'
@@ -16,6 +19,7 @@ export type Stage = AsyncDisposable & {
   readonly database: TestDatabase
   readonly service: Service
   readonly url: string
+  readonly storagePath: string
 }
 
 export async function openStage(options: {
@@ -43,7 +47,7 @@ export async function openStage(options: {
   const isReady = async (): Promise<boolean> => (await fetch(`${service.url}/probes/readiness`)).status === 200
   await vi.waitUntil(isReady, { timeout: 20_000 })
   const rooms = opened.move()
-  return { database, service, url: service.url, [Symbol.asyncDispose]: () => rooms.disposeAsync() }
+  return { database, service, url: service.url, storagePath: path, [Symbol.asyncDispose]: () => rooms.disposeAsync() }
 }
 
 export function tokenOf(userId: string, ttlSeconds = 300): string {
@@ -56,6 +60,32 @@ export function tokenOf(userId: string, ttlSeconds = 300): string {
 
 export function authorized(userId: string): { readonly authorization: string; readonly 'content-type': string } {
   return { authorization: `Token ${tokenOf(userId)}`, 'content-type': 'application/json' }
+}
+
+/** The answer to one request, its body as it came. */
+export type Answer = {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: Buffer
+  readonly text: string
+  readonly json: () => unknown
+}
+
+/** Sends one request with these headers and no others of its own, and reads the answer to its end. */
+export async function send(
+  url: string,
+  method: string,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+  body?: string,
+): Promise<Answer> {
+  const sending = sendRequest(url + path, { method, agent: false, headers })
+  sending.end(body === '' ? undefined : body)
+  const [response] = (await once(sending, 'response')) as [IncomingMessage]
+  const bytes = await buffer(response)
+  const text = bytes.toString()
+  const json = (): unknown => JSON.parse(text)
+  return { status: response.statusCode ?? 0, headers: response.headers, body: bytes, text, json }
 }
 
 /** One line as it came, with its line feed, and what it says. */
@@ -75,16 +105,21 @@ export type OpenedStream = AsyncDisposable & {
 }
 
 /** Opens a sync stream and hands out its bytes line by line; keepalive lines too. */
-export async function openLines(url: string, token: string, body: object): Promise<OpenedStream> {
+export async function openLines(
+  url: string,
+  token: string,
+  body: object,
+  headers: OutgoingHttpHeaders = {},
+): Promise<OpenedStream> {
   const sending = sendRequest(`${url}/sync/stream`, {
     method: 'POST',
     agent: false,
-    headers: { authorization: `Token ${token}`, 'content-type': 'application/json' },
+    headers: { authorization: `Token ${token}`, 'content-type': 'application/json', ...headers },
   })
   sending.end(JSON.stringify(body))
   const [response] = (await once(sending, 'response')) as [IncomingMessage]
   expect(response.statusCode).toBe(200)
-  const lines = cutLines(response)
+  const lines = cutLines(decompress(response))
   const next = async (): Promise<RawLine | undefined> => (await lines.next()).value ?? undefined
   return {
     headers: response.headers,
@@ -103,7 +138,13 @@ export async function openLines(url: string, token: string, body: object): Promi
   }
 }
 
-async function* cutLines(response: IncomingMessage): AsyncGenerator<RawLine, void, undefined> {
+function decompress(response: IncomingMessage): Readable {
+  const encoding = response.headers['content-encoding']
+  if (encoding === 'gzip') return response.pipe(createGunzip())
+  return encoding === 'zstd' ? response.pipe(createZstdDecompress()) : response
+}
+
+async function* cutLines(response: Readable): AsyncGenerator<RawLine, void, undefined> {
   let rest = ''
   for await (const chunk of response.setEncoding('utf8')) {
     rest += String(chunk)
