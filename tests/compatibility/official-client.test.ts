@@ -48,26 +48,17 @@ describe.each(Object.keys(STREAM_TYPES) as Connection[])('the official client, o
     expect(metrics).toContain(`headwater_sync_streams_count{transport="${transport}"} 1`)
   })
 
-  // Over a WebSocket the client now and then does not ask again after a change; why is not known. There it subscribes
-  // before it connects, in the next test.
-  const changes = connection.startsWith('websocket') ? [] : ['changes']
-  test.each(changes)('subscribes to a stream with parameters, and leaves it again', async () => {
+  // Not with `ttl: 0`: about one time in forty the client's core then drops a subscription that the app holds while it
+  // makes the request, with and without a service (seen with 1.1.0). The time to live ends in the millisecond it starts.
+  test('subscribes to a stream with parameters, and leaves it again', async () => {
     await using stage = await openStage(postgres)
     await using official = await openOfficialDatabase(connection)
     await official.connect(stage.connectorOf('ann'))
-    // A change of subscriptions that comes right after a checkpoint can get lost in the client while it is connected, so
-    // it connects anew for each.
-    const connectAnew = async (): Promise<void> => {
-      await official.db.disconnect()
-      await official.connect(stage.connectorOf('ann'))
-    }
 
-    const subscription = await official.db.syncStream('todos', { list: 'L1' }).subscribe({ ttl: 0 })
-    await connectAnew()
+    const subscription = await official.db.syncStream('todos', { list: 'L1' }).subscribe()
     await official.expectRows(TODOS, [MILK, BREAD])
     subscription.unsubscribe()
     await official.db.syncStream('todos', { list: 'L1' }).unsubscribeAll()
-    await connectAnew()
 
     await official.expectRows(TODOS, [])
   })
