@@ -9,10 +9,10 @@ import {
   toOpId,
 } from '@headwater/protocol'
 import type { BucketRead, BucketSum, EncodedOperations } from '../storage.ts'
-import { type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
+import { type PackedBucket, type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
 import type { ChunkReader } from './chunk-table.ts'
 import { countUpTo, type Run } from './run.ts'
-import { countEndingUpTo, type Tail } from './tail.ts'
+import { countEndingUpTo, type ReadableTail } from './tail.ts'
 import { Transcoder } from './transcode.ts'
 
 /** Part of a run, in the format that is asked for. */
@@ -25,10 +25,10 @@ type NamedRun = { readonly run: Run; readonly key: string }
 export class BucketReader {
   readonly #packed: PackedBuckets
   readonly #chunks: ChunkReader
-  readonly #tail: Tail
+  readonly #tail: ReadableTail
   readonly #transcoder = new Transcoder()
 
-  constructor(packed: PackedBuckets, chunks: ChunkReader, tail: Tail) {
+  constructor(packed: PackedBuckets, chunks: ChunkReader, tail: ReadableTail) {
     this.#packed = packed
     this.#chunks = chunks
     this.#tail = tail
@@ -78,8 +78,8 @@ export class BucketReader {
     this.#transcoder.forgetCached()
   }
 
-  #totalsAt(bucket: Totals & { readonly id: number }, upTo: number): Totals {
-    const segments = this.#tail.committedSegmentsOf(bucket.id)
+  #totalsAt(bucket: PackedBucket, upTo: number): Totals {
+    const segments = this.#tail.committedSegmentsOf(bucket)
     const whole = countEndingUpTo(segments, upTo)
     const next = segments[whole]
     const before = segments[whole - 1]?.after
@@ -104,7 +104,7 @@ export class BucketReader {
       yield { run: this.#chunks.read(chunk), key: `chunk ${chunk.id}` }
       position = chunk.lastOp
     }
-    const segments = this.#tail.committedSegmentsOf(bucket.id)
+    const segments = this.#tail.committedSegmentsOf(bucket)
     for (let n = countEndingUpTo(segments, position); n < segments.length; n++) {
       const segment = segments[n]
       if (segment === undefined || segment.firstOp > upTo) return

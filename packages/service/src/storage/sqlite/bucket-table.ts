@@ -14,6 +14,8 @@ export type PackedBucket = Totals & { readonly id: number }
 /** Names remembered in each direction. */
 const NAMES_MAX = 50_000
 
+const FIND_PACKED = 'SELECT packed_op, packed_count, packed_sum FROM bucket WHERE id = ?'
+
 /** The writer's view of the table `bucket`: numbers for names, and totals. */
 export class BucketTable {
   readonly #ids = new LruCache<BucketName, number>(NAMES_MAX)
@@ -30,7 +32,7 @@ export class BucketTable {
     this.#insert = writer.prepare(
       'INSERT INTO bucket (name, packed_op, packed_count, packed_sum) VALUES (?, 0, 0, 0) RETURNING id',
     )
-    this.#findPacked = writer.prepare('SELECT packed_op, packed_count, packed_sum FROM bucket WHERE id = ?')
+    this.#findPacked = writer.prepare(FIND_PACKED)
     this.#updatePacked = writer.prepare(
       'UPDATE bucket SET packed_op = ?, packed_count = ?, packed_sum = ? WHERE id = ?',
     )
@@ -57,8 +59,8 @@ export class BucketTable {
 
   packedTotals(id: number): Totals {
     const row = this.#findPacked.get(id)
-    assert(row !== undefined, `Bucket ${id} has operations but is not in the table of buckets`)
-    return { opId: Number(row['packed_op']), count: Number(row['packed_count']), sum: Number(row['packed_sum']) }
+    assert(row !== undefined, unnamed(id))
+    return toTotals(row)
   }
 
   writePackedTotals(id: number, totals: Totals): void {
@@ -81,8 +83,10 @@ export class BucketTable {
 export class PackedBuckets {
   readonly #known = new LruCache<BucketName, PackedBucket>(NAMES_MAX)
   readonly #find: StatementSync
+  readonly #findTotals: StatementSync
 
   constructor(reader: DatabaseSync) {
+    this.#findTotals = reader.prepare(FIND_PACKED)
     this.#find = reader.prepare('SELECT id, packed_op, packed_count, packed_sum FROM bucket WHERE name = ?')
   }
 
@@ -91,18 +95,27 @@ export class PackedBuckets {
     if (known !== undefined) return known
     const row = this.#find.get(name)
     if (row === undefined) return undefined
-    const bucket = {
-      id: Number(row['id']),
-      opId: Number(row['packed_op']),
-      count: Number(row['packed_count']),
-      sum: Number(row['packed_sum']),
-    }
+    const bucket = { id: Number(row['id']), ...toTotals(row) }
     this.#known.keep(name, bucket, 1)
     return bucket
+  }
+
+  totalsOf(id: number): Totals {
+    const row = this.#findTotals.get(id)
+    assert(row !== undefined, unnamed(id))
+    return toTotals(row)
   }
 
   /** To be called when packed totals were committed. */
   forgetCached(): void {
     this.#known.clear()
   }
+}
+
+function toTotals(row: Record<string, unknown>): Totals {
+  return { opId: Number(row['packed_op']), count: Number(row['packed_count']), sum: Number(row['packed_sum']) }
+}
+
+function unnamed(id: number): string {
+  return `Bucket ${id} has operations but is not in the table of buckets`
 }

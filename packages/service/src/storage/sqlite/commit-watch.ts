@@ -1,5 +1,6 @@
 import type { BucketName } from '@headwater/protocol'
 import type { LookupKey } from '@headwater/sync-config'
+import type { StoredCheckpoint } from '../delta.ts'
 import type { Commit } from '../storage.ts'
 
 /** Names kept while a reader is slow, or while nothing is shown; beyond, everything counts as touched. */
@@ -28,6 +29,18 @@ export class Touched {
     this.#lookups = new Set()
     this.#touchesAll = false
     return taken
+  }
+}
+
+/** Names nothing, so everything counts as touched. */
+export function unnamedCommit(generation: number, checkpoint: StoredCheckpoint | undefined): Commit {
+  return {
+    generation,
+    checkpoint,
+    buckets: new Set(),
+    lookups: new Set(),
+    writeCheckpoints: new Map(),
+    touchesAll: true,
   }
 }
 
@@ -78,7 +91,7 @@ export class CommitWatch {
 type Reader = { waiting: Commit | undefined; wake: () => void }
 
 function merge(first: Commit, next: Commit): Commit {
-  if (first.generation !== next.generation) return { ...next, touchesAll: true, buckets: new Set(), lookups: new Set() }
+  if (first.generation !== next.generation) return unnamedCommit(next.generation, next.checkpoint)
   const touched = new Touched()
   touched.add(first.buckets, first.lookups, first.touchesAll)
   touched.add(next.buckets, next.lookups, next.touchesAll)

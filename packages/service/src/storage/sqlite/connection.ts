@@ -6,6 +6,9 @@ const WRITER_CACHE_KIB = 65_536
 
 const READER_CACHE_KIB = 4_096
 
+/** Readers wait for nobody, except for a moment when a log is opened or closed. */
+const READER_TIMEOUT_MS = 1_000
+
 /**
  * SQLite's log is copied into the database file when it has so many pages of 8 KiB. Row states change pages at random;
  * the larger the log, the more changes of a page are copied as one.
@@ -35,13 +38,18 @@ export function openConnections(path: string): Connections {
       PRAGMA temp_store = MEMORY;
     `)
     migrate(writer)
-    const reader = new DatabaseSync(path, { readOnly: true })
-    reader.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY`)
-    return { writer, reader }
+    return { writer, reader: openReader(path) }
   } catch (error) {
     writer.close()
     throw error
   }
+}
+
+/** The file must be open in the process that writes. */
+export function openReader(path: string): DatabaseSync {
+  const reader = new DatabaseSync(path, { readOnly: true, timeout: READER_TIMEOUT_MS })
+  reader.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY`)
+  return reader
 }
 
 export function closeConnections({ writer, reader }: Connections): void {

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Generation, PositionTable } from './position-table.ts'
@@ -15,16 +15,29 @@ export function generationPath(directory: string, number: number): string {
   return join(directory, `generation-${number}.sqlite`)
 }
 
+/**
+ * The generation that another process, which writes, has open; undefined while it opens one. A file has its log beside
+ * it once it is open, and whoever reads it before would be in the way.
+ */
+export function findOpenGeneration(directory: string): number | undefined {
+  const open = listGenerations(directory).filter((number) => existsSync(`${generationPath(directory, number)}-wal`))
+  return open.length === 0 ? undefined : Math.max(...open)
+}
+
 /** The generation in use. What an interrupted start or end of another one has left is removed. */
 export function findGeneration(directory: string): number {
-  const numbers = readdirSync(directory).flatMap((name) => {
-    const match = FILE.exec(name)
-    return match === null ? [] : [Number(match[1])]
-  })
+  const numbers = listGenerations(directory)
   const newest = Math.max(0, ...numbers)
   removeDatabase(unfinishedPath(directory))
   for (const number of numbers) if (number !== newest) removeGeneration(directory, number)
   return newest
+}
+
+function listGenerations(directory: string): number[] {
+  return readdirSync(directory).flatMap((name) => {
+    const match = FILE.exec(name)
+    return match === null ? [] : [Number(match[1])]
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
-import { type BucketName, toChecksum } from '@headwater/protocol'
+import { type BucketName, type OpId, toChecksum } from '@headwater/protocol'
 import { type Random, seededRandom } from '@headwater/testkit'
 import type { Delta, DeltaOperation } from '../delta.ts'
-import type { BucketStorage } from '../storage.ts'
+import type { SyncStorage } from '../storage.ts'
 import { deltaAt, opId, put, remove, slice } from '../example-data.contract.ts'
 
 /** The transaction at a log position: the same for the same seed, so that a process that is started again repeats it. */
@@ -63,11 +63,12 @@ export function modelUpTo(
   return model
 }
 
-/** The same of a storage, read in pages of random size. */
+/** The same of a storage, up to an op id, read in pages of random size. */
 export async function readModel(
-  storage: BucketStorage,
+  storage: Pick<SyncStorage, 'readBucket'>,
   names: Iterable<BucketName>,
   random: Random,
+  upTo: OpId = opId(Number.MAX_SAFE_INTEGER),
 ): Promise<Map<BucketName, readonly { opId: number; checksum: number }[]>> {
   const model = new Map<BucketName, { opId: number; checksum: number }[]>()
   for (const name of names) {
@@ -76,7 +77,7 @@ export async function readModel(
       const page = await storage.readBucket({
         bucket: name,
         after: opId(held.at(-1)?.opId ?? 0),
-        upTo: opId(Number.MAX_SAFE_INTEGER),
+        upTo,
         format: 'ndjson',
         bytesMax: random.between(1, 400_000),
         operationsMax: random.between(1, 1500),

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Totals } from './bucket-table.ts'
+import type { PackedBucket, Totals } from './bucket-table.ts'
 import { type Run, type RunHeader, readRun, readRunHeader } from './run.ts'
 
 /** One run in the tail, and the totals of its bucket after it. */
@@ -14,6 +14,13 @@ export type Segment = {
   readonly after: Totals
 }
 
+/** What readers of buckets need of the tail. */
+export interface ReadableTail {
+  /** What follows the packed operations of the bucket, in the order of op ids. */
+  readonly committedSegmentsOf: (bucket: PackedBucket) => readonly Segment[]
+  readonly readSegment: (segment: Segment) => Run
+}
+
 type TailRow = { readonly body: Uint8Array; readonly buckets: readonly number[]; runsLeft: number }
 
 /**
@@ -24,7 +31,7 @@ type TailRow = { readonly body: Uint8Array; readonly buckets: readonly number[];
  * Bounded by the packer, which keeps `bytes` below `TAIL_BYTES_MAX`; what readers still need of rows that were packed
  * in a transaction that is open comes on top.
  */
-export class Tail {
+export class Tail implements ReadableTail {
   readonly #rows = new Map<number, TailRow>()
   readonly #segments = new Map<number, Segment[]>()
   /** The last row that is committed. */
@@ -71,8 +78,8 @@ export class Tail {
   }
 
   /** In the order of op ids; as of the last commit, and what the open transaction added unless it packed the bucket. */
-  committedSegmentsOf(bucket: number): readonly Segment[] {
-    return this.#droppedSegments.get(bucket) ?? this.segmentsOf(bucket)
+  committedSegmentsOf({ id }: PackedBucket): readonly Segment[] {
+    return this.#droppedSegments.get(id) ?? this.segmentsOf(id)
   }
 
   /** In the order of op ids. */
@@ -135,7 +142,8 @@ export class Tail {
       if (this.#takeRun(seq, at, header)) buckets.push(header.bucket)
       at = header.end
     }
-    this.#nextSeq = seq + 1
+    // Never the number of a row that was there before: other processes read on from the last one they know.
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1)
     this.#rows.set(seq, { body, buckets, runsLeft: buckets.length })
     this.bytes += body.length
   }
