@@ -234,6 +234,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'Replication has not reached the position of the source in time. It goes on by itself; `headwater status` shows the lag.',
   },
+  'request-memory-full': {
+    status: 429,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'The requests that are open take all the memory there is for requests, or a quarter of it belongs to this user. Clients come back after the time in `Retry-After`; raise `limits.requestMemoryBytesMax` if they have long parameters.',
+  },
   'request-too-large': {
     status: 413,
     wireCode: 'PSYNC_S2001',
@@ -281,6 +287,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S1146',
     retry: 'backoff',
     help: 'Postgres dropped the replication slot or the log it needs. Headwater makes a new slot and copies the tables again; raise max_slot_wal_keep_size to keep more log.',
+  },
+  'slow-reader': {
+    status: 503,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'A client did not read what was sent to it, for too long or while too much waited for all, so its connection was cut. It connects again and goes on where it was; see `limits.stalledSecondsMax` and `limits.waitingBytesMax`.',
   },
   'source-auth-failed': {
     status: 503,
@@ -383,6 +395,18 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2001',
     retry: 'backoff',
     help: 'As many calls of this kind are being answered as the service allows. Try again after the time in `Retry-After`.',
+  },
+  'too-many-user-connections': {
+    status: 429,
+    wireCode: 'PSYNC_S2304',
+    retry: 'backoff',
+    help: 'One user has as many streams open as one may. Raise `limits.userConnectionsMax` if many devices share a user id; otherwise look for a client that reconnects without closing.',
+  },
+  'too-many-user-requests': {
+    status: 429,
+    wireCode: 'PSYNC_S2001',
+    retry: 'backoff',
+    help: 'One user sends more requests than the service answers one user. Clients come back after the time in `Retry-After`; raise `limits.userRequestsPerSecond` if many devices share a user id.',
   },
   'transaction-ended': {
     status: 500,

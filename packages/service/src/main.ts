@@ -7,6 +7,7 @@ import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
 import type { Health } from './http/probes.ts'
+import { boundLog } from './observe/bounded-log.ts'
 import { createLog, type Log, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createOperator } from './operator.ts'
@@ -53,7 +54,8 @@ type Parts = {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const settings = parseServiceOptions(options)
-  const log = createLog({ level: settings.log.level, pretty: settings.log.pretty, output: standardOutput() })
+  const { level, pretty } = settings.log
+  const log = boundLog(createLog({ level, pretty, output: standardOutput() }), Date.now)
   const registry = new Registry()
   const metrics = createMetrics(registry)
   const path = settings.syncConfig.path ?? 'sync config'

@@ -7,6 +7,7 @@ import { systemClock } from './clock.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type { HttpParts } from './http/http-parts.ts'
 import { createHttpServer, type HttpServer } from './http/server.ts'
+import { createLimitWatch } from './observe/limit-watch.ts'
 import type { Log } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { SyncStorage } from './storage/storage.ts'
@@ -58,6 +59,7 @@ export function startServing({ settings, storage, log, metrics, replicating }: S
       : undefined
   const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
   const rounds = new SharedRounds(storage)
+  const limitWatch = createLimitWatch({ log, metrics, nowMs: Date.now })
   const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
   const { requestWriteCheckpoint } = replicating
   const parts: HttpParts = {
@@ -66,7 +68,9 @@ export function startServing({ settings, storage, log, metrics, replicating }: S
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
     awaitCheckpoint: (key, signal) =>
       awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),
-    limits: { connectionsMax: limits.connectionsMax },
+    limits,
+    limitWatch,
+    random: Math.random,
     metrics,
     log,
     nowMs: Date.now,

@@ -9,6 +9,8 @@ const SOURCE_MISSING =
 
 const positive = z.number().int().positive()
 
+const MEBIBYTE = 1024 * 1024
+
 /** The one schema of the service's settings: of the file, of the environment and of the flags. */
 const schema = z.strictObject({
   source: z.strictObject(
@@ -62,7 +64,23 @@ const schema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
+      /** Sync streams at once, over both transports; those of one user. */
       connectionsMax: positive.default(10_000),
+      userConnectionsMax: positive.default(1_000),
+      /** Connections whose other end has not proven who it is, or that are idle. */
+      newcomersMax: positive.default(4_000),
+      /** Requests of one user, in the long run; twenty times as many at once. */
+      userRequestsPerSecond: positive.default(20),
+      /** Longest request of a client. */
+      requestBytesMax: positive.default(8 * MEBIBYTE),
+      /** What all requests hold in memory. */
+      requestMemoryBytesMax: positive.default(128 * MEBIBYTE),
+      /** What waits for a client must have gone within this time; what may wait for all. */
+      stalledSecondsMax: positive.max(86_400).default(300),
+      waitingBytesMax: positive.default(256 * MEBIBYTE),
+      /** Requests for write checkpoints that wait for the source; those of one user. */
+      writeCheckpointsMax: positive.default(2_000),
+      userWriteCheckpointsMax: positive.default(200),
       /** Buckets, and lookup results, of one client. */
       bucketsMax: positive.default(10_000),
     })

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestObject } from '@headwater/protocol'
 import type { ContentEncoding } from './negotiate.ts'
+import type { Claim } from './shared-room.ts'
 
 /** A request as the routes see it. */
 export type HttpRequest = {
@@ -10,13 +11,22 @@ export type HttpRequest = {
   readonly headers: IncomingHttpHeaders
   /**
    * The fields of the query, and over them those of a JSON body. Throws `bad-request`, `request-too-large`,
-   * `unsupported-media-type`.
+   * `request-memory-full`, `unsupported-media-type`.
    */
-  readonly readParameters: (bytesMax: number) => Promise<RequestObject>
+  readonly readParameters: (room: BodyRoom) => Promise<RequestObject>
   /** A YAML body, or the text in the field `field` of a JSON body. Throws as `readParameters`. */
-  readonly readDocument: (bytesMax: number, field: string) => Promise<string | undefined>
+  readonly readDocument: (room: BodyRoom, field: string) => Promise<string | undefined>
+  /** Whoever sent it has proven who they are: until it is answered the connection is no newcomer. */
+  readonly identified: () => void
   /** Aborts when the client is gone, and when the server stops. */
   readonly signal: AbortSignal
+}
+
+/** How long a body may be. */
+export type BodyRoom = {
+  readonly bytesMax: number
+  /** Where its bytes are counted, when it is of a user and may be long. */
+  readonly claim?: Claim | undefined
 }
 
 export type Answer = WholeAnswer | StreamAnswer
@@ -31,6 +41,7 @@ export type WholeAnswer = {
 /** Its headers leave with the first chunk; a failure before that is still an ordinary error. */
 export type StreamAnswer = {
   readonly kind: 'stream'
+  readonly userId: string
   readonly headers: Readonly<Record<string, string>>
   readonly encoding: ContentEncoding
   /** Each chunk is flushed to the client at once. */

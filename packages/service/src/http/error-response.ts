@@ -1,8 +1,9 @@
 import { ERROR_TABLE, type ErrorCode, type ErrorEntry, HeadwaterError } from '@headwater/protocol'
 import { answerJson, type WholeAnswer } from './answer.ts'
 
-/** Clients that may try again are asked to leave this much time. */
+/** Clients that may try again are asked to leave this much time, and up to so much more, each another. */
 const RETRY_AFTER_SECONDS = 5
+const RETRY_SPREAD_SECONDS = 15
 
 /** What the protocol says of a code; a code that is not here is told as it is. */
 const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
@@ -46,6 +47,9 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'too-many-buckets',
   'too-many-connections',
   'too-many-requests',
+  'too-many-user-connections',
+  'too-many-user-requests',
+  'request-memory-full',
   'unsupported-media-type',
 ])
 
@@ -60,6 +64,14 @@ export function answerCode(code: ErrorCode, message = ''): WholeAnswer {
   const headers =
     (status === 503 || status === 429) && retry === 'backoff' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}
   return answerJson(status, { error: tellCode(code, message) }, headers)
+}
+
+/** Thousands that are sent away in one second are not to come back in one. `random`: at least 0, below 1. */
+export function spreadRetryAfter(answer: WholeAnswer, random: () => number): WholeAnswer {
+  const { 'Retry-After': after, ...headers } = answer.headers
+  if (after === undefined) return answer
+  const seconds = Number(after) + Math.floor(random() * (RETRY_SPREAD_SECONDS + 1))
+  return { ...answer, headers: { ...headers, 'Retry-After': String(seconds) } }
 }
 
 /** What a client is told of an error, whatever carries it. */

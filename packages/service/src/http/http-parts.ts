@@ -1,5 +1,6 @@
 import type { OpId } from '@headwater/protocol'
 import type { Log } from '../observe/log.ts'
+import type { LimitWatch } from '../observe/limit-watch.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Verify } from './authorize.ts'
 import type { Operator } from './operator.ts'
@@ -26,12 +27,35 @@ export type HttpParts = {
   readonly readHealth: () => Health
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly operator: Operator
-  readonly limits: {
-    /** Sync streams over HTTP and WebSocket connections, together. */
-    readonly connectionsMax: number
-  }
+  readonly limits: HttpLimits
+  readonly limitWatch: LimitWatch
   readonly metrics: Metrics
   readonly log: Log
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
+  /** At least 0, below 1. */
+  readonly random: () => number
+}
+
+/** How much there may be of what the outside can make grow. */
+export type HttpLimits = {
+  /** Sync streams over HTTP and WebSocket connections, together. */
+  readonly connectionsMax: number
+  /** The same of one user. */
+  readonly userConnectionsMax: number
+  /** Connections whose other end has not proven who it is, or that are idle. */
+  readonly newcomersMax: number
+  /** Body of a request for a sync stream, or message over a WebSocket. */
+  readonly requestBytesMax: number
+  /** What requests hold in memory: while they are read, and for as long as their streams are open. */
+  readonly requestMemoryBytesMax: number
+  /** Requests of one user, in the long run. */
+  readonly userRequestsPerSecond: number
+  /** What waits for a client must have gone within this time. */
+  readonly stalledSecondsMax: number
+  /** What waits for all clients together. */
+  readonly waitingBytesMax: number
+  /** Requests that wait for the source at once. */
+  readonly writeCheckpointsMax: number
+  readonly userWriteCheckpointsMax: number
 }

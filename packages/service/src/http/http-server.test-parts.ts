@@ -5,8 +5,9 @@ import { toOpId } from '@headwater/protocol'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished } from 'vitest'
 import { refuse, type VerifyResult } from '../auth/claims.ts'
+import { createLimitWatch } from '../observe/limit-watch.ts'
 import { createMetrics } from '../observe/metrics.ts'
-import type { HttpParts } from './http-parts.ts'
+import type { HttpLimits, HttpParts } from './http-parts.ts'
 import type { Operator } from './operator.ts'
 import type { Audience } from './routes.ts'
 import { createHttpServer, type HttpServer } from './server.ts'
@@ -15,6 +16,20 @@ import type { StreamOpen } from './sync-streams.ts'
 export const JSON_TYPE = 'application/json; charset=utf-8'
 export const AUTHORIZED = { authorization: 'Bearer good' }
 export const NOW_MS = 1_800_000_000_000
+
+/** As the settings have them, but for few connections. */
+export const TEST_LIMITS: HttpLimits = {
+  connectionsMax: 100,
+  userConnectionsMax: 100,
+  newcomersMax: 100,
+  requestBytesMax: 8 * 1024 * 1024,
+  requestMemoryBytesMax: 128 * 1024 * 1024,
+  userRequestsPerSecond: 1_000,
+  stalledSecondsMax: 300,
+  waitingBytesMax: 256 * 1024 * 1024,
+  writeCheckpointsMax: 2_000,
+  userWriteCheckpointsMax: 2_000,
+}
 
 type Started = ReturnType<typeof open> & { readonly url: string }
 
@@ -42,6 +57,8 @@ export function open(
     (event: string, fields?: unknown): void => {
       events.push([level, event, fields])
     }
+  const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') }
+  const metrics = createMetrics(registry)
   const server = createHttpServer(
     {
       verify,
@@ -55,9 +72,11 @@ export function open(
       readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS }),
       readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
       operator: NO_OPERATOR,
-      limits: { connectionsMax: 100 },
-      metrics: createMetrics(registry),
-      log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
+      limits: TEST_LIMITS,
+      limitWatch: createLimitWatch({ log, metrics, nowMs: () => NOW_MS }),
+      random: () => 0,
+      metrics,
+      log,
       nowMs: () => NOW_MS,
       ...parts,
     },

@@ -33,6 +33,7 @@ export function createOperatorRoutes({ operator }: Pick<HttpParts, 'operator'>):
     (handle: (request: HttpRequest) => Promise<Answer>): Handler =>
     async (request) => {
       if (!isOperator(request.headers, operator.tokens)) return answerCode('auth-operator')
+      request.identified()
       const answer = await places.run(() => handle(request))
       return answer ?? answerCode('too-many-requests', 'Too many calls of operators wait')
     }
@@ -76,12 +77,12 @@ export function createOperatorRoutes({ operator }: Pick<HttpParts, 'operator'>):
 }
 
 function readFields(request: HttpRequest): Promise<RequestObject> {
-  return request.readParameters(BODY_BYTES_MAX)
+  return request.readParameters({ bytesMax: BODY_BYTES_MAX })
 }
 
 /** From a body of YAML, or from the field `content` of a JSON body. */
 async function readConfig(request: HttpRequest): Promise<string> {
-  const content = await request.readDocument(BODY_BYTES_MAX, 'content')
+  const content = await request.readDocument({ bytesMax: BODY_BYTES_MAX }, 'content')
   if (content === undefined) throw badRequest('content: expected the text of a sync config')
   return content
 }

@@ -2,29 +2,30 @@ import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
 import { parseRequestJson } from '@headwater/sync-config'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+import type { BodyRoom } from './answer.ts'
 
 /** The body of a request, as far as it has one of these types. */
 export type BodyType = 'application/json' | 'application/yaml'
 
 /**
  * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
- * Throws `bad-request`, `request-too-large`, `unsupported-media-type`.
+ * Throws `bad-request`, `request-too-large`, `request-memory-full`, `unsupported-media-type`.
  */
-export async function readFields(message: IncomingMessage, bytesMax: number): Promise<RequestObject> {
-  const text = await readText(message, bytesMax, ['application/json'])
+export async function readFields(message: IncomingMessage, room: BodyRoom): Promise<RequestObject> {
+  const text = await readText(message, room, ['application/json'])
   return text === undefined ? {} : parseFields(text)
 }
 
 /**
  * A body that is a document: YAML as it is, or JSON whose field `field` has it. Undefined when there is none.
- * Throws `bad-request`, `request-too-large`, `unsupported-media-type`.
+ * Throws `bad-request`, `request-too-large`, `request-memory-full`, `unsupported-media-type`.
  */
 export async function readDocument(
   message: IncomingMessage,
-  bytesMax: number,
+  room: BodyRoom,
   field: string,
 ): Promise<string | undefined> {
-  const text = await readText(message, bytesMax, ['application/json', 'application/yaml'])
+  const text = await readText(message, room, ['application/json', 'application/yaml'])
   if (text === undefined || typeOf(message) === 'application/yaml') return text
   const value = parseFields(text)[field]
   return typeof value === 'string' ? value : undefined
@@ -33,7 +34,7 @@ export async function readDocument(
 /** Undefined without a body, and for plain text. */
 async function readText(
   message: IncomingMessage,
-  bytesMax: number,
+  room: BodyRoom,
   types: readonly BodyType[],
 ): Promise<string | undefined> {
   const type = typeOf(message)
@@ -43,7 +44,7 @@ async function readText(
     return undefined
   }
   const isGzip = checkType(message, types)
-  const body = await readBytes(message, bytesMax, isGzip)
+  const body = await readBytes(message, room, isGzip)
   if (type === 'text/plain') return undefined
   if (body.length === 0 && type === 'application/json') throw emptyBody()
   return body.toString()
@@ -69,19 +70,20 @@ function contentLength(message: IncomingMessage): number {
   return Number(message.headers['content-length'] ?? 0)
 }
 
-/** `bytesMax` bounds what is held: of a compressed body what comes out of it. */
-async function readBytes(message: IncomingMessage, bytesMax: number, isGzip: boolean): Promise<Buffer> {
-  if (contentLength(message) > bytesMax) throw tooLarge(bytesMax)
+/** `room` bounds what is held: of a compressed body what comes out of it. */
+async function readBytes(message: IncomingMessage, room: BodyRoom, isGzip: boolean): Promise<Buffer> {
+  if (contentLength(message) > room.bytesMax) throw tooLarge(room.bytesMax)
   const body = message.iterator({ destroyOnReturn: false })
-  return gather(isGzip ? inflate(body) : body, bytesMax)
+  return gather(isGzip ? inflate(body) : body, room)
 }
 
-async function gather(chunks: AsyncIterable<Buffer>, bytesMax: number): Promise<Buffer> {
+async function gather(chunks: AsyncIterable<Buffer>, { bytesMax, claim }: BodyRoom): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
   for await (const piece of chunks) {
     bytes += piece.length
     if (bytes > bytesMax) throw tooLarge(bytesMax)
+    claim?.hold(bytes)
     pieces.push(piece)
   }
   return Buffer.concat(pieces)

@@ -25,7 +25,7 @@ export function createRoutes(parts: HttpParts, streams: SyncStreams, audience: A
   const probe = (name: Probe): Handler => {
     return async () => answerProbe(name, parts.readHealth(), parts.nowMs())
   }
-  const writeCheckpoints = createWriteCheckpointRoutes(parts)
+  const writeCheckpoints = createWriteCheckpointRoutes(parts, streams.requests)
   const handlers: { readonly [Name in RouteName]: Handler } = {
     syncStream: createSyncStreamRoute(parts, streams),
     checkpointRequest: writeCheckpoints.requested,

@@ -21,8 +21,9 @@ import {
   type SetupFrame,
 } from './rsocket-setup.ts'
 import { RsocketStream, type StreamSocket } from './rsocket-stream.ts'
-import { REQUEST_BYTES_MAX } from './sync-stream.ts'
+import type { Claim } from './shared-room.ts'
 import type { OpenedStream, SyncStreams } from './sync-streams.ts'
+import { weighRequest } from './user-requests.ts'
 
 /** Streams of one connection at once; clients use one. */
 const STREAMS_MAX = 16
@@ -55,6 +56,7 @@ const CANCELLED = Symbol('cancelled')
 /** Why a connection was closed; a label of its metric. */
 export type CloseReason =
   | 'client-left'
+  | 'memory-full'
   | 'message-too-large'
   | 'protocol-error'
   | 'setup-refused'
@@ -68,6 +70,8 @@ export type CloseReason =
 export type RsocketSocket = StreamSocket & {
   /** Stops and starts taking messages from the client; some may still arrive in between. */
   readonly pause: () => void
+  /** The client is known from now on. */
+  readonly identified: (userId: string) => void
   readonly resume: () => void
   /** Says goodbye after everything that was sent. */
   readonly close: (reason: CloseReason) => void
@@ -75,7 +79,7 @@ export type RsocketSocket = StreamSocket & {
   readonly cutOff: (reason: CloseReason) => void
 }
 
-export type ConnectionParts = Pick<HttpParts, 'verify' | 'nowMs' | 'log' | 'metrics'> & {
+export type ConnectionParts = Pick<HttpParts, 'verify' | 'nowMs' | 'log' | 'metrics' | 'limits'> & {
   readonly streams: SyncStreams
   /** Of the HTTP request before. */
   readonly userAgent: string | undefined
@@ -88,7 +92,12 @@ type State =
   | { readonly at: 'open'; readonly client: RsocketClient }
   | { readonly at: 'closed' }
 
-type ActiveStream = { readonly stream: RsocketStream; readonly abort: AbortController }
+type ActiveStream = {
+  readonly stream: RsocketStream
+  readonly abort: AbortController
+  /** Of its request. */
+  readonly memory: Claim
+}
 
 /** One RSocket connection: the client says once who it is, and then asks for streams. */
 export class RsocketConnection {
@@ -97,7 +106,7 @@ export class RsocketConnection {
   #state: State = { at: 'new' }
   readonly #active = new Map<number, ActiveStream>()
   /** Places that this connection holds: as many as it has streams, but one at least while it is open. */
-  readonly #places: (() => void)[] = []
+  readonly #places: Claim[] = []
   /** Runs out when the client says nothing. */
   #silence: NodeJS.Timeout
   #tokenEnd: NodeJS.Timeout | undefined
@@ -173,22 +182,30 @@ export class RsocketConnection {
     const result = await acceptSetup(this.#parts, frame, this.#parts.userAgent)
     if (this.#state.at !== 'verifying') return
     this.#socket.resume()
-    const place = result.kind === 'accepted' ? this.#parts.streams.connections.take() : undefined
     if (result.kind === 'refused') {
       this.#refuse(result.error, result.text, 'setup-refused')
       return
     }
-    if (place === undefined) {
-      const { error, text } = refuseConnection()
+    const { client } = result
+    try {
+      this.#takePlace(client)
+    } catch (failure) {
+      const { error, text } = refuseConnection(failure)
       this.#refuse(error, text, 'too-many-connections')
       return
     }
-    this.#places.push(place)
+    this.#socket.identified(client.user.userId)
     const { kept } = this.#state
-    const { client } = result
     this.#state = { at: 'open', client }
     this.#startTimers(frame, client)
     for (const message of kept) this.receive(message)
+  }
+
+  /** Throws the code of the limit that is reached. */
+  #takePlace({ user }: RsocketClient): void {
+    const place = this.#parts.streams.connections.open(user.userId)
+    place.hold(1)
+    this.#places.push(place)
   }
 
   #startTimers({ lifetimeMs }: SetupFrame, { user }: RsocketClient): void {
@@ -203,7 +220,7 @@ export class RsocketConnection {
 
   #keep(kept: Uint8Array[], message: Uint8Array): void {
     const keptBytes = kept.reduce((sum, { length }) => sum + length, message.length)
-    if (kept.length >= KEPT_FRAMES_MAX || keptBytes > REQUEST_BYTES_MAX) {
+    if (kept.length >= KEPT_FRAMES_MAX || keptBytes > this.#parts.limits.requestBytesMax) {
       this.#refuseFrame('more came before the token was verified than is kept')
       return
     }
@@ -256,7 +273,7 @@ export class RsocketConnection {
     }
   }
 
-  /** Undefined when the stream was opened. Throws `bad-request`. */
+  /** Undefined when the stream was opened. Throws `bad-request`, or the code of the limit that is reached. */
   #open(frame: RequestFrame, client: RsocketClient): ToldError | undefined {
     if (this.#isStopping) return tellCode('shutting-down')
     if (this.#active.size >= STREAMS_MAX) {
@@ -265,18 +282,20 @@ export class RsocketConnection {
     const { path, readSyncRequest } = readRequest(frame, client)
     if (path !== STREAM_PATH) return tellNotFound(JSON.stringify(path ?? '').slice(0, PATH_CHARS_MAX))
     const request = readSyncRequest()
-    if (this.#active.size >= this.#places.length) {
-      const place = this.#parts.streams.connections.take()
-      if (place === undefined) return tellCode('too-many-connections', 'No further sync stream can be opened now')
-      this.#places.push(place)
-    }
+    const { requests } = this.#parts.streams
+    const { userId } = client.user
+    requests.count(userId)
+    requests.countBytes(userId, frame.data.length)
+    const memory = requests.memory.open(userId)
+    memory.hold(Math.min(frame.data.length, weighRequest(request)))
+    if (this.#active.size >= this.#places.length) this.#takePlace(client)
     const abort = new AbortController()
     const opened = this.#parts.streams.open(
       { request, user: client.user, format: 'bson', keepaliveMs: Infinity },
       { transport: 'websocket', userAgent: client.userAgent, signal: abort.signal },
     )
     const stream = new RsocketStream(frame.streamId, frame.credit, this.#socket, abort.signal)
-    this.#active.set(frame.streamId, { stream, abort })
+    this.#active.set(frame.streamId, { stream, abort, memory })
     void this.#serve(frame.streamId, opened)
     return undefined
   }
@@ -285,9 +304,10 @@ export class RsocketConnection {
   async #serve(streamId: number, opened: OpenedStream): Promise<void> {
     const active = this.#active.get(streamId)
     if (active === undefined) return
-    const { stream, abort } = active
+    const { stream, abort, memory } = active
     const { hasSent, error } = await stream.send(opened)
     this.#active.delete(streamId)
+    memory.release()
     this.#giveBackPlaces()
     if (this.#state.at === 'closed' || abort.signal.reason === CANCELLED) return
     if (error !== undefined) {
@@ -305,7 +325,7 @@ export class RsocketConnection {
 
   #giveBackPlaces(): void {
     const needed = Math.max(this.#active.size, this.#state.at === 'closed' ? 0 : 1)
-    for (const giveBack of this.#places.splice(needed)) giveBack()
+    for (const place of this.#places.splice(needed)) place.release()
   }
 
   #answerError(streamId: number, text: string): void {

@@ -68,10 +68,9 @@ export async function acceptSetup(
   }
 }
 
-/** As many connections are open as may be. */
-export function refuseConnection(): SetupRefusal {
-  const message = 'As many sync streams are open as the service allows'
-  return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellCode('too-many-connections', message)))
+/** As many connections are open as may be, of this user or of all, or this user sends too many requests. */
+export function refuseConnection(error: unknown): SetupRefusal {
+  return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellError(error)))
 }
 
 /** The path and the request of one stream. Throws `bad-request`. */

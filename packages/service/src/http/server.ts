@@ -2,20 +2,25 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
-import { answerCode, answerError } from './error-response.ts'
+import { answerCode, answerError, spreadRetryAfter } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { listen } from './listen.ts'
 import { logFailure } from './log-failure.ts'
+import { createNewcomers } from './newcomers.ts'
 import { readDocument, readFields } from './read-body.ts'
 import { type Audience, createRoutes, type Routes } from './routes.ts'
-import { createSyncStreams } from './sync-streams.ts'
+import { createSyncStreams, type SyncStreams } from './sync-streams.ts'
 import { createWebSockets } from './web-sockets.ts'
 import { writeStream } from './write-stream.ts'
 
 /** A token with many claims can be long. */
-const HEADER_BYTES_MAX = 64 * 1024
+const HEADER_BYTES_MAX = 32 * 1024
+/** A client has so long to send the head of its request. */
+const HEADERS_TIMEOUT_MS = 15_000
 /** A client has so long to send its whole request. */
 const REQUEST_TIMEOUT_MS = 60_000
+/** How often these two are looked at. */
+const TIMEOUTS_CHECK_MS = 2_000
 /** Longer than load balancers keep their connections, so that they close first and no request is lost in between. */
 const KEEP_ALIVE_MS = 75_000
 /** When TCP begins to ask whether a silent client is still there. */
@@ -34,13 +39,16 @@ export type HttpServer = {
 export function createHttpServer(parts: HttpParts, audience: Audience = 'everybody'): HttpServer {
   const streams = createSyncStreams(parts)
   const routes = createRoutes(parts, streams, audience)
-  const webSockets = createWebSockets(parts, streams)
+  const newcomers = createNewcomers({ ...parts, newcomersMax: parts.limits.newcomersMax })
+  const webSockets = createWebSockets(parts, streams, newcomers)
   const open = new Set<AbortController>()
   let isStopping = false
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUTS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
@@ -52,7 +60,7 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       for (const [name, value] of Object.entries(CORS_HEADERS)) response.setHeader(name, value)
       if (isStopping) {
         response.setHeader('Connection', 'close')
-        writeWhole(answerCode('shutting-down'), response)
+        writeWhole(answerCode('shutting-down'), response, parts.random)
         return
       }
       const abort = new AbortController()
@@ -60,11 +68,17 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       response.once('close', () => {
         abort.abort()
         open.delete(abort)
+        newcomers.add(message.socket)
         if (isStopping) server.closeIdleConnections()
       })
-      void answer(parts, routes, toRequest(message, abort.signal), response)
+      const identified = (): void => newcomers.remove(message.socket)
+      void answer({ ...parts, routes, streams }, toRequest(message, { signal: abort.signal, identified }), response)
     },
   )
+  server.on('connection', (socket) => {
+    newcomers.add(socket)
+    socket.once('close', () => newcomers.remove(socket))
+  })
   server.on('upgrade', webSockets.upgrade)
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
@@ -95,15 +109,18 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
   }
 }
 
+type AnswerParts = HttpParts & { readonly routes: Routes; readonly streams: SyncStreams }
+
 /** The boundary of a request: never rejects, logs what failed, once. */
-async function answer(parts: HttpParts, routes: Routes, request: HttpRequest, response: ServerResponse): Promise<void> {
+async function answer(parts: AnswerParts, request: HttpRequest, response: ServerResponse): Promise<void> {
+  const { routes, random } = parts
   try {
     const result = await routes.answer(request)
-    if (result.kind === 'whole') writeWhole(result, response)
+    if (result.kind === 'whole') writeWhole(result, response, random)
     else await answerStream(parts, result, request, response)
   } catch (error) {
     if (!response.destroyed) logFailure(parts.log, error, describe(request))
-    writeWhole(answerError(error), response)
+    writeWhole(answerError(error), response, random)
   }
   const labels = { route: routes.labelOf(request.path), status: String(response.statusCode) }
   parts.metrics.add('headwater_http_requests_total', 1, labels)
@@ -111,17 +128,17 @@ async function answer(parts: HttpParts, routes: Routes, request: HttpRequest, re
 
 /** Throws what failed before the first byte; what fails later cuts the stream off and is logged. */
 async function answerStream(
-  parts: HttpParts,
+  parts: AnswerParts,
   stream: StreamAnswer,
   request: HttpRequest,
   response: ServerResponse,
 ): Promise<void> {
-  const { headersSent, bytesSent, error } = await writeStream(stream, response)
+  const { headersSent, bytesSent, error } = await writeStream(stream, response, parts.streams.slowReaders)
   stream.ended({ bytesSent })
   if (!headersSent && !response.destroyed) {
-    if (request.signal.aborted) writeWhole(answerCode('shutting-down'), response)
+    if (request.signal.aborted) writeWhole(answerCode('shutting-down'), response, parts.random)
     else if (error !== undefined) throw error
-    else writeWhole({ kind: 'whole', status: 200, headers: stream.headers, body: '' }, response)
+    else writeWhole({ kind: 'whole', status: 200, headers: stream.headers, body: '' }, response, parts.random)
   } else if (error !== undefined && !request.signal.aborted) {
     logFailure(parts.log, error, describe(request))
   }
@@ -131,13 +148,14 @@ function describe({ method, path }: HttpRequest): Record<string, unknown> {
   return { method, path }
 }
 
-function writeWhole({ status, headers, body }: WholeAnswer, response: ServerResponse): void {
+function writeWhole(answer: WholeAnswer, response: ServerResponse, random: () => number): void {
   if (response.headersSent || response.destroyed) return
+  const { status, headers, body } = spreadRetryAfter(answer, random)
   response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }) })
   response.end(body)
 }
 
-function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
+function toRequest(message: IncomingMessage, around: Pick<HttpRequest, 'signal' | 'identified'>): HttpRequest {
   const url = message.url ?? '/'
   const queryAt = url.indexOf('?')
   const query = new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1))
@@ -145,9 +163,9 @@ function toRequest(message: IncomingMessage, signal: AbortSignal): HttpRequest {
     method: message.method ?? 'GET',
     path: queryAt === -1 ? url : url.slice(0, queryAt),
     headers: message.headers,
-    readParameters: async (bytesMax) => ({ ...Object.fromEntries(query), ...(await readFields(message, bytesMax)) }),
-    readDocument: (bytesMax, field) => readDocument(message, bytesMax, field),
-    signal,
+    readParameters: async (room) => ({ ...Object.fromEntries(query), ...(await readFields(message, room)) }),
+    readDocument: (room, field) => readDocument(message, room, field),
+    ...around,
   }
 }
 

@@ -13,6 +13,7 @@ import {
   start,
   untilStill,
   withToken,
+  TEST_LIMITS,
   JSON_TYPE,
   AUTHORIZED,
 } from './http-server.test-parts.ts'
@@ -69,8 +70,6 @@ describe('the request of a stream', () => {
     ],
     ['what is no gzip', gzipped(Buffer.from('{}')), 400],
     ['half of a gzip', gzipped(gzipSync('{"raw_data":true}').subarray(0, 20)), 400],
-    ['a small gzip of far too much', gzipped(gzipSync(Buffer.alloc(50_000_000, ' '))), 413],
-    ['far too long a body', json({ a: 'x'.repeat(9_000_000) }), 413],
   ])('with %s is refused, even without a token', async (_what, init, status) => {
     const { url } = await start()
     const response = await fetch(`${url}/sync/stream`, { method: 'POST', ...init })
@@ -78,6 +77,17 @@ describe('the request of a stream', () => {
     expect(await response.json()).toMatchObject({
       error: { code: expect.stringMatching(/^PSYNC_S200[14]$/), status, description: expect.any(String) },
     })
+  })
+
+  test.each([
+    ['a small gzip of far too much', gzipped(gzipSync(Buffer.alloc(50_000_000, ' ')))],
+    ['far too long a body', json({ a: 'x'.repeat(9_000_000) })],
+  ])('with %s is refused, and not even looked at without a token', async (_what, init) => {
+    const { url } = await start()
+    const response = await fetch(`${url}/sync/stream`, withToken(init))
+    expect([response.status, await response.json()]).toMatchObject([413, { error: { code: 'PSYNC_S2001' } }])
+    const ofStranger = await fetch(`${url}/sync/stream`, { method: 'POST', ...init })
+    expect([ofStranger.status, await ofStranger.json()]).toMatchObject([401, { error: { code: 'PSYNC_S2106' } }])
   })
 
   test('that is malformed is told every problem', async () => {
@@ -209,7 +219,7 @@ describe('a failure of a stream', () => {
 
 describe('an open stream', () => {
   test('[protocol 13] holds a place; beyond the limit others get 429 at once, with a time to come back', async () => {
-    const { url } = await start({ openStream: endless, limits: { connectionsMax: 2 } })
+    const { url } = await start({ openStream: endless, limits: { ...TEST_LIMITS, connectionsMax: 2 } })
     const first = await fetch(`${url}/sync/stream`, withToken({}))
     const second = await fetch(`${url}/sync/stream`, withToken({}))
     const third = await fetch(`${url}/sync/stream`, withToken({}))
@@ -223,7 +233,7 @@ describe('an open stream', () => {
   test('whose request was refused holds no place', async () => {
     let isRefused = true
     const { url } = await start({
-      limits: { connectionsMax: 1 },
+      limits: { ...TEST_LIMITS, connectionsMax: 1 },
       openStream: () => (isRefused ? failing([], new HeadwaterError('no-sync-config', 'none')) : chunksOf(['{}\n'])),
     })
     for (let attempt = 0; attempt < 3; attempt++) {

@@ -1,7 +1,11 @@
 import type { OperationFormat, SyncRequest } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { HttpParts } from './http-parts.ts'
+import { Crowd } from './crowd.ts'
+import { SharedRoom } from './shared-room.ts'
 import { Slots } from './slots.ts'
+import { SlowReaders } from './slow-readers.ts'
+import { createUserRequests, type UserRequests } from './user-requests.ts'
 
 /** Compressors are what an open stream holds most memory in; beyond this many, streams are sent as they are. */
 const COMPRESSED_MAX = 1_000
@@ -30,6 +34,8 @@ export type StreamClient = {
   readonly signal: AbortSignal
 }
 
+type Cuttable = { readonly cutOff: (reason: 'memory-full') => void }
+
 export type OpenedStream = {
   readonly chunks: AsyncIterable<Uint8Array>
   /** Called once, whatever happens, when the stream is over. `bytesSent` is before compression. */
@@ -39,16 +45,37 @@ export type OpenedStream = {
 /** The sync streams of this process, whatever transport carries them. */
 export type SyncStreams = {
   /** One for each stream over HTTP, and for each WebSocket connection with its first stream. */
-  readonly connections: Slots
+  readonly connections: SharedRoom
+  readonly requests: UserRequests
+  readonly slowReaders: SlowReaders
+  /** WebSockets in the middle of a message. */
+  readonly partialMessages: Crowd<Cuttable>
   readonly compressors: Slots
   readonly open: (open: StreamOpen, client: StreamClient) => OpenedStream
 }
 
 export function createSyncStreams(parts: HttpParts): SyncStreams {
-  const { log, metrics, nowMs } = parts
+  const { limits, limitWatch, log, metrics, nowMs } = parts
   for (const transport of TRANSPORTS) metrics.change('headwater_sync_streams_count', 0, { transport })
   return {
-    connections: new Slots(parts.limits.connectionsMax),
+    connections: new SharedRoom(limitWatch, {
+      all: {
+        limit: 'connections',
+        max: limits.connectionsMax,
+        message: 'As many sync streams are open as the service allows',
+      },
+      each: {
+        limit: 'user-connections',
+        max: limits.userConnectionsMax,
+        message: 'As many sync streams of this user are open as the service allows one user',
+      },
+    }),
+    requests: createUserRequests(parts),
+    slowReaders: new SlowReaders(limitWatch, limits),
+    partialMessages: new Crowd(limits.requestMemoryBytesMax, (connection) => {
+      limitWatch.reached('request-memory')
+      connection.cutOff('memory-full')
+    }),
     compressors: new Slots(COMPRESSED_MAX),
     open: (open, { transport, userAgent = '', signal }) => {
       const description = {

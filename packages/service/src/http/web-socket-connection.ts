@@ -5,15 +5,19 @@ import { type CloseReason, type ConnectionParts, RsocketConnection } from './rso
 /** Bytes that may wait for one client, besides the frame being written: enough to keep a socket busy. */
 const WAITING_BYTES_MAX = 128 * 1024
 
-/** What waits must have gone within this time: 1 MiB at 4 KiB/s. */
-const STALLED_MS = 300_000
-
 /** Nobody knows who sends the first message. A SETUP has room for a long token in it. */
 const FIRST_MESSAGE_BYTES_MAX = 128 * 1024
+
+/** Messages up to this size are not counted while they come. */
+const SMALL_MESSAGE_BYTES = 8 * 1024
+
+/** No more comes out of a compressed byte. */
+const INFLATED_BYTES_MAX = 1_032
 
 /** Codes of RFC 6455, and a word for whoever looks at the connection from outside. */
 const GOODBYES: { readonly [Reason in CloseReason]: readonly [code: number, text: string] } = {
   'client-left': [1000, ''],
+  'memory-full': [1013, 'messages that are not whole take too much memory'],
   'message-too-large': [1009, 'a message is too large'],
   'protocol-error': [1002, 'a message cannot be understood'],
   'setup-refused': [1008, 'the setup is refused'],
@@ -25,11 +29,11 @@ const GOODBYES: { readonly [Reason in CloseReason]: readonly [code: number, text
   'too-many-connections': [1013, 'too many connections'],
 }
 
-type Wire = { readonly webSocket: WebSocket; readonly socket: Duplex }
+type Wire = { readonly webSocket: WebSocket; readonly socket: Duplex; readonly isCompressed: boolean }
 
 /** One WebSocket, and the RSocket connection that it carries. */
 export class WebSocketConnection {
-  onFirstMessage: (() => void) | undefined
+  onIdentified: (() => void) | undefined
   onClosed: (() => void) | undefined
   readonly #parts: ConnectionParts
   readonly #webSocket: WebSocket
@@ -39,17 +43,28 @@ export class WebSocketConnection {
   #reason: CloseReason | undefined
   #isCorked = false
   #waiting: (() => void)[] = []
-  #stalled: NodeJS.Timeout | undefined
+  /** Ends the wait for the reader. */
+  #hasRead: (() => void) | undefined
+  /** Undefined until the client has proven who it is. */
+  #userId: string | undefined
+  /** Came since the last whole message. */
+  #partialBytes = 0
+  readonly #isCompressed: boolean
 
-  constructor(parts: ConnectionParts, { webSocket, socket }: Wire) {
+  constructor(parts: ConnectionParts, { webSocket, socket, isCompressed }: Wire) {
     this.#parts = parts
     this.#webSocket = webSocket
     this.#socket = socket
     this.#openedAtMs = parts.nowMs()
+    this.#isCompressed = isCompressed
     parts.metrics.change('headwater_websocket_connections_count', 1)
     this.#rsocket = new RsocketConnection(parts, {
       send: (frame) => this.#send(frame),
       untilRoom: () => this.#untilRoom(),
+      identified: (userId) => {
+        this.#userId = userId
+        this.onIdentified?.()
+      },
       pause: () => webSocket.pause(),
       resume: () => webSocket.resume(),
       close: (reason) => this.#close(reason),
@@ -71,18 +86,10 @@ export class WebSocketConnection {
 
   #listen(): void {
     const webSocket = this.#webSocket
-    let newBytes = 0
-    const countBytes = (chunk: Buffer): void => {
-      newBytes += chunk.length
-      // A goodbye would mean to receive the rest meanwhile.
-      if (newBytes > FIRST_MESSAGE_BYTES_MAX) this.cutOff('message-too-large')
-    }
-    this.#socket.on('data', countBytes)
-    webSocket.once('message', () => {
-      this.#socket.off('data', countBytes)
-      this.onFirstMessage?.()
-    })
+    // Before the message that the bytes end is told.
+    this.#socket.prependListener('data', (chunk: Buffer) => this.#countBytes(chunk.length))
     webSocket.on('message', (data, isBinary) => {
+      this.#countMessage()
       if (isBinary && Buffer.isBuffer(data)) this.#rsocket.receive(data)
       else this.#close('protocol-error')
     })
@@ -96,6 +103,24 @@ export class WebSocketConnection {
       this.#rsocket.closed()
     })
     webSocket.on('close', () => this.#finish())
+  }
+
+  #countBytes(bytes: number): void {
+    this.#partialBytes += bytes
+    if (this.#partialBytes <= SMALL_MESSAGE_BYTES) return
+    const { limits, streams } = this.#parts
+    if (this.#userId === undefined) {
+      // A goodbye would mean to receive the rest meanwhile.
+      if (this.#partialBytes > FIRST_MESSAGE_BYTES_MAX) this.cutOff('message-too-large')
+      return
+    }
+    const size = this.#partialBytes * (this.#isCompressed ? INFLATED_BYTES_MAX : 1)
+    streams.partialMessages.add(this, this.#userId, Math.min(size, limits.requestBytesMax))
+  }
+
+  #countMessage(): void {
+    this.#partialBytes = 0
+    this.#parts.streams.partialMessages.remove(this)
   }
 
   /** What is sent in one turn leaves in one system call. */
@@ -123,15 +148,19 @@ export class WebSocketConnection {
   #untilRoom(): Promise<void> | undefined {
     const { readyState, OPEN, CLOSED, bufferedAmount } = this.#webSocket
     if (readyState === CLOSED || (readyState === OPEN && bufferedAmount < WAITING_BYTES_MAX)) return undefined
-    this.#stalled ??= setTimeout(() => this.cutOff('slow-client'), STALLED_MS).unref()
+    this.#hasRead ??= this.#parts.streams.slowReaders.wait({
+      userId: this.#userId ?? '',
+      bytes: bufferedAmount,
+      cutOff: () => this.cutOff('slow-client'),
+    })
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#waiting.push(resolve)
     return promise
   }
 
   #proceed(): void {
-    clearTimeout(this.#stalled)
-    this.#stalled = undefined
+    this.#hasRead?.()
+    this.#hasRead = undefined
     for (const proceed of this.#waiting.splice(0)) proceed()
   }
 
@@ -148,6 +177,7 @@ export class WebSocketConnection {
     const reason = this.#reason ?? 'client-left'
     this.#rsocket.closed()
     this.#proceed()
+    this.#countMessage()
     metrics.change('headwater_websocket_connections_count', -1)
     metrics.add('headwater_websocket_closed_total', 1, { reason })
     log.debug('websocket-closed', { reason, openMs: nowMs() - this.#openedAtMs })

@@ -1,7 +1,7 @@
 import { encodeBson, HeadwaterError } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import { refuse } from '../auth/claims.ts'
-import { failing, start } from './http-server.test-parts.ts'
+import { failing, start, TEST_LIMITS } from './http-server.test-parts.ts'
 import {
   connectRsocket,
   endlessLines,
@@ -88,7 +88,7 @@ describe('a setup', () => {
   })
 
   test('[protocol 13] beyond the limit is refused at once, and both transports share the limit', async () => {
-    const { url } = await start({ openStream: endlessLines, limits: { connectionsMax: 2 } })
+    const { url } = await start({ openStream: endlessLines, limits: { ...TEST_LIMITS, connectionsMax: 2 } })
     const first = await openRsocket(url)
     first.request()
     await first.next()

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
-import { answerCode } from './error-response.ts'
+import { answerCode, spreadRetryAfter } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
+import type { Newcomers } from './newcomers.ts'
 import { Slots } from './slots.ts'
-import { REQUEST_BYTES_MAX } from './sync-stream.ts'
 import type { SyncStreams } from './sync-streams.ts'
 import { readUserAgent } from './user-agent.ts'
 import { WebSocketConnection } from './web-socket-connection.ts'
@@ -40,31 +40,31 @@ export type WebSockets = {
 }
 
 /** Sync streams over WebSockets, on any path: clients prove who they are in the first message. */
-export function createWebSockets(parts: HttpParts, streams: SyncStreams): WebSockets {
+export function createWebSockets(parts: HttpParts, streams: SyncStreams, newcomers: Newcomers): WebSockets {
   const settings = {
     noServer: true,
     clientTracking: false,
     autoPong: false,
-    maxPayload: REQUEST_BYTES_MAX,
+    maxPayload: parts.limits.requestBytesMax,
     maxFragments: FRAGMENTS_MAX,
     maxBufferedChunks: CHUNKS_MAX,
     closeTimeout: CLOSE_TIMEOUT_MS,
   }
   const plain = new WebSocketServer({ ...settings, perMessageDeflate: false })
   const compressing = new WebSocketServer({ ...settings, perMessageDeflate: DEFLATE })
-  const newcomers = new Slots(COMPRESSED_NEWCOMERS_MAX)
+  const compressedNewcomers = new Slots(COMPRESSED_NEWCOMERS_MAX)
   const open = new Set<WebSocketConnection>()
   let isStopping = false
 
   return {
     upgrade: (message, socket, head) => {
       if (isStopping) {
-        refuseUpgrade(socket)
+        refuseUpgrade(socket, parts.random)
         return
       }
-      const mayCompress = offersCompression(message) && newcomers.hasFree
+      const mayCompress = offersCompression(message) && compressedNewcomers.hasFree
       const releaseCompressor = mayCompress ? streams.compressors.take() : undefined
-      const releaseNewcomer = releaseCompressor === undefined ? undefined : newcomers.take()
+      const releaseNewcomer = releaseCompressor === undefined ? undefined : compressedNewcomers.take()
       socket.once('close', () => {
         releaseCompressor?.()
         releaseNewcomer?.()
@@ -72,9 +72,16 @@ export function createWebSockets(parts: HttpParts, streams: SyncStreams): WebSoc
       const server = releaseCompressor === undefined ? plain : compressing
       server.handleUpgrade(message, socket, head, (webSocket) => {
         const userAgent = readUserAgent(message.headers)
-        const connection = new WebSocketConnection({ ...parts, streams, userAgent }, { webSocket, socket })
+        const isCompressed = releaseCompressor !== undefined
+        const connection = new WebSocketConnection(
+          { ...parts, streams, userAgent },
+          { webSocket, socket, isCompressed },
+        )
         open.add(connection)
-        connection.onFirstMessage = releaseNewcomer
+        connection.onIdentified = () => {
+          releaseNewcomer?.()
+          newcomers.remove(message.socket)
+        }
         connection.onClosed = () => open.delete(connection)
       })
     },
@@ -93,8 +100,8 @@ function offersCompression({ headers }: IncomingMessage): boolean {
   return offers.includes('permessage-deflate') && !SMALLER_WINDOW.test(offers)
 }
 
-function refuseUpgrade(socket: Duplex): void {
-  const { status, headers, body } = answerCode('shutting-down')
+function refuseUpgrade(socket: Duplex, random: () => number): void {
+  const { status, headers, body } = spreadRetryAfter(answerCode('shutting-down'), random)
   const head = Object.entries({ ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' })
   socket.on('error', () => socket.destroy())
   socket.end(

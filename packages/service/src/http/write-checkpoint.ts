@@ -1,14 +1,10 @@
 import { decodeCheckpointRequest, HeadwaterError, type RequestObject, writeCheckpointKey } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
+import { admit } from './admit.ts'
 import { type Answer, answerData, type HttpRequest } from './answer.ts'
-import { authorize } from './authorize.ts'
-import { answerCode } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
-import { answerRefusal } from './refusal.ts'
-import { Slots } from './slots.ts'
-
-/** Requests that may wait for the source at once; they are answered in batches, so this is a second's worth. */
-const WAITING_MAX = 2_000
+import { SharedRoom } from './shared-room.ts'
+import type { UserRequests } from './user-requests.ts'
 
 /** A client's name and number, and some room for fields that are ignored. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -33,8 +29,20 @@ export type WriteCheckpointRoutes = {
 }
 
 /** The three ways to learn when one's own writes have come back. They share their places. */
-export function createWriteCheckpointRoutes(parts: HttpParts): WriteCheckpointRoutes {
-  const waiting = new Slots(WAITING_MAX)
+export function createWriteCheckpointRoutes(parts: HttpParts, requests: UserRequests): WriteCheckpointRoutes {
+  const { writeCheckpointsMax, userWriteCheckpointsMax } = parts.limits
+  const places = new SharedRoom(parts.limitWatch, {
+    all: {
+      limit: 'write-checkpoints',
+      max: writeCheckpointsMax,
+      message: 'Too many clients wait for write checkpoints',
+    },
+    each: {
+      limit: 'user-write-checkpoints',
+      max: userWriteCheckpointsMax,
+      message: 'Too many clients of this user wait for write checkpoints',
+    },
+  })
 
   /** A malformed request is told before a missing token. */
   const route =
@@ -43,17 +51,16 @@ export function createWriteCheckpointRoutes(parts: HttpParts): WriteCheckpointRo
       result: (asked: Asked, user: VerifiedUser, signal: AbortSignal) => Promise<object>,
     ): Handler =>
     async (request) => {
-      const release = waiting.take()
-      if (release === undefined) return answerCode('too-many-requests', 'Too many clients wait for write checkpoints')
+      const admitted = await admit(parts, request, { requests, places, bytesMax: BODY_BYTES_MAX, read })
+      if (admitted.kind === 'whole') return admitted
+      const { asked, user, place, memory } = admitted
+      memory.release()
       try {
-        const asked = read(await request.readParameters(BODY_BYTES_MAX))
-        const authorized = await authorize(parts.verify, request.headers)
-        if (authorized.kind === 'refused') return answerRefusal(parts, authorized)
-        const answer = answerData(await result(asked, authorized.user, request.signal))
+        const answer = answerData(await result(asked, user, request.signal))
         parts.metrics.add('headwater_write_checkpoints_total', 1)
         return answer
       } finally {
-        release()
+        place.release()
       }
     }
 

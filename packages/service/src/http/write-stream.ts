@@ -3,6 +3,7 @@ import type { Transform } from 'node:stream'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
 import type { StreamAnswer } from './answer.ts'
 import type { ContentEncoding } from './negotiate.ts'
+import type { SlowReaders } from './slow-readers.ts'
 
 /** Bytes that may wait in memory for one client, besides the chunk being written: enough to keep a socket busy. */
 const WAITING_BYTES_MAX = 128 * 1024
@@ -15,7 +16,11 @@ export type Written = { readonly headersSent: boolean; readonly bytesSent: numbe
  * takes. Never rejects. When the stream fails after the first byte the response is cut off, without its final chunk, so
  * that the client does not take it for a normal end.
  */
-export async function writeStream(answer: StreamAnswer, response: ServerResponse): Promise<Written> {
+export async function writeStream(
+  answer: StreamAnswer,
+  response: ServerResponse,
+  slowReaders: SlowReaders,
+): Promise<Written> {
   const chunks = answer.chunks[Symbol.asyncIterator]()
   let bytesSent = 0
   let error: unknown
@@ -25,8 +30,15 @@ export async function writeStream(answer: StreamAnswer, response: ServerResponse
       const write = beginResponse(answer, response)
       let next: IteratorResult<Uint8Array> = first
       for (; next.done !== true && !response.destroyed; next = await chunks.next()) {
-        await write(next.value)
-        bytesSent += next.value.length
+        const { length } = next.value
+        const room = write(next.value)
+        if (room !== undefined) {
+          const bytes = WAITING_BYTES_MAX + length
+          const proceed = slowReaders.wait({ userId: answer.userId, bytes, cutOff: () => response.destroy() })
+          await room
+          proceed()
+        }
+        bytesSent += length
       }
       await write(undefined)
     }

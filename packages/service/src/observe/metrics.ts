@@ -7,6 +7,21 @@ export const METRIC_TABLE = {
     help: 'Requests answered, by route and status. A sync stream counts when it ends.',
     labels: ['route', 'status'],
   },
+  headwater_limits_near_total: {
+    kind: 'counter',
+    help: 'Times that a client, or all together, came above half of a limit; each counts once.',
+    labels: ['limit'],
+  },
+  headwater_limits_reached_total: {
+    kind: 'counter',
+    help: 'Requests refused and connections cut off because of a limit.',
+    labels: ['limit'],
+  },
+  headwater_newcomers_count: {
+    kind: 'gauge',
+    help: 'Open connections whose other end has not proven who it is, or that are idle.',
+    labels: [],
+  },
   headwater_replication_batch_seconds: {
     kind: 'histogram',
     help: 'Time from the arrival of a batch of changes until it is durable.',

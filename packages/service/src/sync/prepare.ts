@@ -8,11 +8,14 @@ import { resolveBuckets } from './resolve-buckets.ts'
 import type { SessionState } from './session-state.ts'
 import { readEntries, readTotals } from './sums.ts'
 
+/** What is needed of a request for as long as its stream is open. */
+export type KeptRequest = Omit<SyncRequest, 'buckets'>
+
 export type PrepareParts = {
   readonly storage: SyncStorage
   readonly feed: CheckpointFeed
   readonly subscription: Subscription
-  readonly request: SyncRequest
+  readonly request: KeptRequest
   readonly user: VerifiedUser
   readonly writeCheckpointKey: string
   readonly state: SessionState

@@ -4,7 +4,7 @@ import type { SyncStorage } from '../storage/storage.ts'
 
 export type Resolve = {
   readonly plan: LoadedPlan
-  readonly request: SyncRequest
+  readonly request: Omit<SyncRequest, 'buckets'>
   /** Of the verified token. */
   readonly claims: RequestObject
   /** The state of the source as of which lookups are read. */

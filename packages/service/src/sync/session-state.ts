@@ -22,8 +22,8 @@ export class SessionState {
   #streams: readonly StreamEntry[] = []
   #isAnnounced = false
 
-  constructor(request: SyncRequest) {
-    for (const { name, after } of request.buckets) this.#positions.set(name, after)
+  constructor(positions: SyncRequest['buckets']) {
+    for (const { name, after } of positions) this.#positions.set(name, after)
   }
 
   get announced(): Announced {

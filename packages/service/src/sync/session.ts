@@ -16,7 +16,7 @@ import type { Clock } from '../clock.ts'
 import { createKeepalive, type Keepalive } from './keepalive.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
-import { Preparation } from './prepare.ts'
+import { type KeptRequest, Preparation } from './prepare.ts'
 import { SessionState } from './session-state.ts'
 import type { SharedRounds } from './shared-rounds.ts'
 import { Turns } from './turns.ts'
@@ -60,9 +60,19 @@ const INTERRUPT_FROM_OPERATIONS = 1_000
  * what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request cannot be
  * served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
  */
-export async function* openSyncStream(
+export function openSyncStream(
   parts: SyncParts,
-  open: SyncOpen,
+  { request, ...open }: SyncOpen,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // What a client says that it has can be long, and is kept only as far as it is granted.
+  const { buckets, ...kept } = request
+  return sendStream(parts, { ...open, request: kept, state: new SessionState(buckets) }, signal)
+}
+
+async function* sendStream(
+  parts: SyncParts,
+  open: StreamOpening,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { feed, metrics, log } = parts
@@ -87,6 +97,8 @@ export async function* openSyncStream(
     })
   }
 }
+
+type StreamOpening = Omit<SyncOpen, 'request'> & { readonly request: KeptRequest; readonly state: SessionState }
 
 type StreamIdentity = {
   readonly subscription: Subscription
@@ -124,8 +136,8 @@ class Stream {
   #shownAtMs: number | undefined
   #hasEnded = false
 
-  constructor(parts: SyncParts, open: SyncOpen, identity: StreamIdentity) {
-    const { request, user, format, keepaliveMs } = open
+  constructor(parts: SyncParts, open: StreamOpening, identity: StreamIdentity) {
+    const { request, user, format, keepaliveMs, state } = open
     const { subscription, writeCheckpointKey, signal } = identity
     const { storage, feed, clock, random } = parts
     this.#parts = parts
@@ -133,7 +145,7 @@ class Stream {
     this.#lineFormat = format === 'bson' ? 'bson' : 'ndjson'
     this.#subscription = subscription
     this.#signal = signal
-    this.#state = new SessionState(request)
+    this.#state = state
     this.#preparation = new Preparation({
       storage,
       feed,

@@ -1,0 +1,69 @@
+import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+import type { VerifiedUser } from '../auth/claims.ts'
+import type { HttpRequest, WholeAnswer } from './answer.ts'
+import { authorize } from './authorize.ts'
+import type { HttpParts } from './http-parts.ts'
+import { answerRefusal } from './refusal.ts'
+import type { Claim, SharedRoom } from './shared-room.ts'
+import type { UserRequests } from './user-requests.ts'
+
+/** Of a body whose sender is not known: enough to say what is wrong with an ordinary one. */
+const STRANGER_BYTES_MAX = 16 * 1024
+
+export type Admission<Asked> = {
+  readonly requests: UserRequests
+  /** One of its places is taken before the body is read. */
+  readonly places: SharedRoom
+  readonly bytesMax: number
+  /** Throws `bad-request`. */
+  readonly read: (fields: RequestObject) => Asked
+}
+
+export type Admitted<Asked> = {
+  readonly kind: 'admitted'
+  readonly user: VerifiedUser
+  readonly asked: Asked
+  /** What the request holds; both are to be given back. */
+  readonly place: Claim
+  readonly memory: Claim
+}
+
+/**
+ * Finds out who sends a request and what for. Only then is much of it read: whoever has not proven who they are can make
+ * the service hold little. Throws what is wrong with the request, which is told before a token that is.
+ */
+export async function admit<Asked>(
+  parts: HttpParts,
+  request: HttpRequest,
+  { requests, places, bytesMax, read }: Admission<Asked>,
+): Promise<Admitted<Asked> | WholeAnswer> {
+  places.check()
+  const result = await authorize(parts.verify, request.headers)
+  if (result.kind === 'refused') {
+    await checkBody(request, read)
+    return answerRefusal(parts, result)
+  }
+  const { user } = result
+  request.identified()
+  const place = places.open(user.userId)
+  const memory = requests.memory.open(user.userId)
+  try {
+    requests.count(user.userId)
+    place.hold(1)
+    const fields = await request.readParameters({ bytesMax, claim: memory })
+    requests.countBytes(user.userId, memory.size())
+    return { kind: 'admitted', user, asked: read(fields), place, memory }
+  } catch (error) {
+    place.release()
+    memory.release()
+    throw error
+  }
+}
+
+async function checkBody(request: HttpRequest, read: (fields: RequestObject) => unknown): Promise<void> {
+  try {
+    read(await request.readParameters({ bytesMax: STRANGER_BYTES_MAX }))
+  } catch (error) {
+    if (!(error instanceof HeadwaterError) || error.code !== 'request-too-large') throw error
+  }
+}

@@ -1,0 +1,63 @@
+import { HeadwaterError, type SyncRequest } from '@headwater/protocol'
+import type { HttpParts } from './http-parts.ts'
+import { RequestRates } from './request-rates.ts'
+import { SharedRoom } from './shared-room.ts'
+
+/** A request costs as many as it has bodies of this size: time to read it grows with its length. */
+const BYTES_PER_REQUEST = 64 * 1024
+
+/** Of the memory for requests, what one user may have. */
+const USER_SHARE = 1 / 4
+
+/** What one value of a request takes in memory, besides its text. */
+const VALUE_BYTES = 64
+
+/** What users ask for, whatever transport brings it: how often, and what it holds in memory. */
+export type UserRequests = {
+  /** Throws `too-many-user-requests`. */
+  readonly count: (userId: string) => void
+  /** Makes a request that was counted cost more, by its length. */
+  readonly countBytes: (userId: string, bytes: number) => void
+  /** Claims throw `request-memory-full`. */
+  readonly memory: SharedRoom
+}
+
+export function createUserRequests({ limits, limitWatch, nowMs }: HttpParts): UserRequests {
+  const rates = new RequestRates(limits.userRequestsPerSecond, nowMs)
+  const message = 'Cannot read the request: others take the memory that there is for requests. Try again later'
+  const limit = 'request-memory'
+  return {
+    count: (userId) => {
+      if (rates.spend(userId)) return
+      limitWatch.reached('user-requests', { userId })
+      throw new HeadwaterError(
+        'too-many-user-requests',
+        `Expected at most ${limits.userRequestsPerSecond} requests a second of one user`,
+      )
+    },
+    countBytes: (userId, bytes) => void rates.spend(userId, Math.floor(bytes / BYTES_PER_REQUEST)),
+    memory: new SharedRoom(limitWatch, {
+      all: { limit, max: limits.requestMemoryBytesMax, message },
+      each: { limit, max: limits.requestMemoryBytesMax * USER_SHARE, message },
+    }),
+  }
+}
+
+/** About how many bytes a request takes for as long as its stream is open. Its positions are not kept so long. */
+export function weighRequest({ parameters, subscriptions, appMetadata }: SyncRequest): number {
+  return (
+    weigh(parameters) +
+    weigh(appMetadata) +
+    subscriptions.reduce((sum, { stream, parameters: given }) => {
+      return sum + VALUE_BYTES + stream.length + weigh(given)
+    }, 0)
+  )
+}
+
+function weigh(value: unknown): number {
+  if (typeof value === 'string') return VALUE_BYTES + value.length
+  if (typeof value !== 'object' || value === null) return VALUE_BYTES
+  let sum = VALUE_BYTES
+  for (const [name, member] of Object.entries(value)) sum += name.length + weigh(member)
+  return sum
+}

@@ -1,0 +1,28 @@
+import type { Log } from './log.ts'
+import type { LogFields } from './log-value.ts'
+
+/** Of one event, in one second. Strangers can cause some events as often as they like; a line costs more than they do. */
+const LINES_PER_SECOND = 200
+
+/** `log` with a bound for each event; what was left out is counted in a line `events-left-out`, before the next one. */
+export function boundLog(log: Log, nowMs: () => number): Log {
+  const counts = new Map<string, { second: number; lines: number; leftOut: number }>()
+  const bound =
+    (write: Log['info']): Log['info'] =>
+    (event: string, fields?: LogFields) => {
+      const second = Math.floor(nowMs() / 1000)
+      const count = counts.get(event) ?? { second, lines: 0, leftOut: 0 }
+      counts.set(event, count)
+      if (count.second !== second) {
+        if (count.leftOut > 0) log.warn('events-left-out', { of: event, count: count.leftOut })
+        Object.assign(count, { second, lines: 0, leftOut: 0 })
+      }
+      if (count.lines >= LINES_PER_SECOND) {
+        count.leftOut += 1
+        return
+      }
+      count.lines += 1
+      write(event, fields)
+    }
+  return { error: bound(log.error), warn: bound(log.warn), info: bound(log.info), debug: bound(log.debug) }
+}
