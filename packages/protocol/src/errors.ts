@@ -36,6 +36,12 @@ export const ERROR_TABLE = {
     retry: 'never',
     help: 'The call needs a token of an operator. Put one into `api.tokens` and send it as `Authorization: Token <token>`; without any, every call is refused.',
   },
+  'auth-revoked': {
+    status: 401,
+    wireCode: 'PSYNC_S2107',
+    retry: 'never',
+    help: 'The token was revoked: by an operator, or by a row in the table of revocations. A token that is issued afterwards is accepted; clients fetch one by themselves.',
+  },
   'bad-bson': {
     status: 400,
     wireCode: 'PSYNC_S2001',

@@ -15,6 +15,7 @@ import { checkSource } from './postgres/check-source.ts'
 import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
 import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
+import { followRevocationTable, openRevocations } from './revoking.ts'
 import { type Replicating, startServing } from './serving.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
@@ -68,6 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
   warnOfConfig(log, path, known)
 
+  const revocations = await openRevocations(parts)
   let served = { content: settings.syncConfig.content, plan: compiled.plan }
   const replace = async (content: string): Promise<Exclude<ReplaceOutcome, { kind: 'refused' }>> => {
     const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
@@ -93,10 +95,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       readConfig: () => served,
       replace: async (content) => void (await replace(content)),
       reprocess: () => deployment.replace(served.plan, true),
+      revocations,
       nowMs: Date.now,
     }),
   }
-  const serving = startServing({ ...parts, replicating })
+  const serving = startServing({ ...parts, revocations, replicating })
   opened.defer(serving.stop)
   // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
   const { url, operatorUrl } = await serving.listen()
@@ -105,6 +108,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await serving.stop()
     await deployment.stop()
   })
+  opened.defer(followRevocationTable(parts, revocations))
   log.info('service-started', { url, operatorUrl })
 
   const rooms = opened.move()

@@ -10,6 +10,7 @@ import {
   type SourceTable,
   type TablePattern,
 } from '@headwater/sync-config'
+import type { Revocations } from './auth/revocations.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type {
   ConfigTable,
@@ -34,6 +35,7 @@ export type OperatorParts = {
   /** Serves another config; throws what is wrong with it. */
   readonly replace: (content: string) => Promise<void>
   readonly reprocess: () => Promise<void>
+  readonly revocations: Pick<Revocations, 'add' | 'expiryMs'>
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
 }
@@ -93,6 +95,17 @@ export function createOperator(parts: OperatorParts): Operator {
       await requireActive()
       await parts.reprocess()
       return { slot_name: slot }
+    },
+    revoke: async (revocation) => {
+      await parts.revocations.add([revocation], 'operator')
+      const { userId, clientId, tokenId, issuedBeforeMs } = revocation
+      return {
+        user_id: userId,
+        ...(clientId === undefined ? {} : { client_id: clientId }),
+        ...(tokenId === undefined ? {} : { token_id: tokenId }),
+        issued_before: new Date(issuedBeforeMs).toISOString(),
+        expires_at: new Date(parts.revocations.expiryMs(revocation)).toISOString(),
+      }
     },
     describe: describeConfig,
   }

@@ -50,10 +50,10 @@ export async function openStage(options: {
   return { database, service, url: service.url, storagePath: path, [Symbol.asyncDispose]: () => rooms.disposeAsync() }
 }
 
-export function tokenOf(userId: string, ttlSeconds = 300): string {
+export function tokenOf(userId: string, ttlSeconds = 300, more: object = {}): string {
   const now = Math.floor(Date.now() / 1000)
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const claims = { sub: userId, aud: 'tests', iat: now - 100, exp: now + ttlSeconds }
+  const claims = { sub: userId, aud: 'tests', iat: now - 100, exp: now + ttlSeconds, ...more }
   const signed = `${part({ alg: 'HS256' })}.${part(claims)}`
   return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`
 }

@@ -1,6 +1,7 @@
 /** What serves clients, whichever process does: feed, tokens, sync streams and the HTTP servers. */
 import type { Socket } from 'node:net'
 import { loadPlan } from '@headwater/sync-config'
+import type { Revocations } from './auth/revocations.ts'
 import { supabaseJwksUrl } from './auth/supabase.ts'
 import { createTokenVerifier } from './auth/token.ts'
 import { systemClock } from './clock.ts'
@@ -28,6 +29,7 @@ export type Replicating = Pick<
 export type ServingParts = {
   readonly settings: ServiceSettings
   readonly storage: SyncStorage
+  readonly revocations: Pick<Revocations, 'isRevoked' | 'watch'>
   readonly log: Log
   readonly metrics: Metrics
   readonly replicating: Replicating
@@ -49,7 +51,8 @@ export type Serving = {
   readonly stop: () => Promise<void>
 }
 
-export function startServing({ settings, storage, log, metrics, replicating }: ServingParts): Serving {
+export function startServing(serving: ServingParts): Serving {
+  const { settings, storage, revocations, log, metrics, replicating } = serving
   const { auth, api, http, limits, source } = settings
   const stopping = new AbortController()
   const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: limits.bucketsMax }, stopping.signal)
@@ -65,6 +68,7 @@ export function startServing({ settings, storage, log, metrics, replicating }: S
   const parts: HttpParts = {
     ...replicating,
     verify: verifier.verify,
+    revocations,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
     awaitCheckpoint: (key, signal) =>
       awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),

@@ -7,6 +7,8 @@ const jwk = z.looseObject({ kty: z.string() })
 const SOURCE_MISSING =
   'there is no source database: give its URL with --database-url, HEADWATER_SOURCE_URL or source.url in headwater.yaml'
 
+const revocationTable = z.string().regex(/^[^".]+(?:\.[^".]+)?$/, 'a name such as "revocations" or "app.revocations"')
+
 const positive = z.number().int().positive()
 
 const MEBIBYTE = 1024 * 1024
@@ -50,6 +52,8 @@ const schema = z.strictObject({
       /** Accepted audiences; empty: the audience is not checked. */
       audience: z.array(z.string().min(1)).default([]),
       lifetimeMaxSeconds: positive.default(86_400),
+      /** Table of the source whose rows revoke tokens, with its schema unless that is `public`; false: none. */
+      revocationTable: z.union([revocationTable, z.literal(false)]).default('headwater_revocations'),
     })
     .prefault({}),
   api: z

@@ -1,7 +1,7 @@
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { HttpRequest, WholeAnswer } from './answer.ts'
-import { authorize } from './authorize.ts'
+import { authorize, findRevoked } from './authorize.ts'
 import type { HttpParts } from './http-parts.ts'
 import { answerRefusal } from './refusal.ts'
 import type { Claim, SharedRoom } from './shared-room.ts'
@@ -10,7 +10,10 @@ import type { UserRequests } from './user-requests.ts'
 /** Of a body whose sender is not known: enough to say what is wrong with an ordinary one. */
 const STRANGER_BYTES_MAX = 16 * 1024
 
-export type Admission<Asked> = {
+/** Says which client of the user it is, if that is known. */
+type OfClient = { readonly clientId: string | undefined }
+
+export type Admission<Asked extends OfClient> = {
   readonly requests: UserRequests
   /** One of its places is taken before the body is read. */
   readonly places: SharedRoom
@@ -19,7 +22,7 @@ export type Admission<Asked> = {
   readonly read: (fields: RequestObject) => Asked
 }
 
-export type Admitted<Asked> = {
+export type Admitted<Asked extends OfClient> = {
   readonly kind: 'admitted'
   readonly user: VerifiedUser
   readonly asked: Asked
@@ -32,13 +35,13 @@ export type Admitted<Asked> = {
  * Finds out who sends a request and what for. Only then is much of it read: whoever has not proven who they are can make
  * the service hold little. Throws what is wrong with the request, which is told before a token that is.
  */
-export async function admit<Asked>(
+export async function admit<Asked extends OfClient>(
   parts: HttpParts,
   request: HttpRequest,
   { requests, places, bytesMax, read }: Admission<Asked>,
 ): Promise<Admitted<Asked> | WholeAnswer> {
   places.check()
-  const result = await authorize(parts.verify, request.headers)
+  const result = await authorize(parts, request.headers)
   if (result.kind === 'refused') {
     await checkBody(request, read)
     return answerRefusal(parts, result)
@@ -52,7 +55,12 @@ export async function admit<Asked>(
     place.hold(1)
     const fields = await request.readParameters({ bytesMax, claim: memory })
     requests.countBytes(user.userId, memory.size())
-    return { kind: 'admitted', user, asked: read(fields), place, memory }
+    const asked = read(fields)
+    const revoked = findRevoked(parts.revocations, user, asked.clientId)
+    if (revoked === undefined) return { kind: 'admitted', user, asked, place, memory }
+    place.release()
+    memory.release()
+    return answerRefusal(parts, revoked)
   } catch (error) {
     place.release()
     memory.release()

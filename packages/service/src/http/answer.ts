@@ -20,6 +20,8 @@ export type HttpRequest = {
   readonly identified: () => void
   /** Aborts when the client is gone, and when the server stops. */
   readonly signal: AbortSignal
+  /** Ends the connection without a word, whatever waits to be sent. */
+  readonly cutOff: () => void
 }
 
 /** How long a body may be. */

@@ -31,6 +31,7 @@ const REMEDIES: { readonly [Code in ErrorCode]?: string } = {
   'auth-bad-token': `${FRESH_TOKEN}, signed with a key that the service has (auth.secret, auth.keys or auth.jwksUrls); the log of the service says more`,
   'auth-expired': `${FRESH_TOKEN} each time it is called, not a stored one; if it does, compare the clocks of the token issuer and the service`,
   'auth-lifetime': `${FRESH_TOKEN} with a nearer "exp"`,
+  'auth-revoked': `${FRESH_TOKEN}, issued after the revocation, if the user may still sync`,
 }
 
 /** Codes whose message is for the client. The words of all others stay in the log: they may speak of paths and hosts. */
@@ -38,6 +39,7 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'auth-audience',
   'auth-bad-token',
   'auth-lifetime',
+  'auth-revoked',
   'bad-parameters',
   'bad-request',
   'bad-sync-config',

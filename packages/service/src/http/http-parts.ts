@@ -1,4 +1,5 @@
 import type { OpId } from '@headwater/protocol'
+import type { Revocations } from '../auth/revocations.ts'
 import type { Log } from '../observe/log.ts'
 import type { LimitWatch } from '../observe/limit-watch.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -10,6 +11,7 @@ import type { StreamOpen } from './sync-streams.ts'
 /** What the HTTP side needs of the others. */
 export type HttpParts = {
   readonly verify: Verify
+  readonly revocations: Pick<Revocations, 'isRevoked' | 'watch'>
   /**
    * Encoded lines in chunks that end on line boundaries. Fails before the first chunk when the request cannot be served;
    * ends quietly when `signal` aborts.

@@ -5,6 +5,7 @@ import { toOpId } from '@headwater/protocol'
 import { Registry } from 'prom-client'
 import { expect, onTestFinished } from 'vitest'
 import { refuse, type VerifyResult } from '../auth/claims.ts'
+import { createRevocations, type Revocations } from '../auth/revocations.ts'
 import { createLimitWatch } from '../observe/limit-watch.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { HttpLimits, HttpParts } from './http-parts.ts'
@@ -62,6 +63,7 @@ export function open(
   const server = createHttpServer(
     {
       verify,
+      revocations: openRevocations(),
       openStream: (request) => {
         opened.push(request)
         return chunksOf(['{"token_expires_in":60}\n'])
@@ -85,6 +87,18 @@ export function open(
   return { server, opened, events, registry }
 }
 
+/** Empty, and stored nowhere. */
+export function openRevocations(): Revocations {
+  return createRevocations({
+    stored: [],
+    store: async () => {},
+    lifetimeMaxSeconds: 86_400,
+    log: { info: () => {}, warn: () => {} },
+    metrics: createMetrics(new Registry()),
+    nowMs: () => NOW_MS,
+  })
+}
+
 const notAsked = (): never => {
   throw new Error('nobody should ask for this')
 }
@@ -98,6 +112,7 @@ export const NO_OPERATOR: Operator = {
   readCurrent: notAsked,
   deploy: notAsked,
   reprocess: notAsked,
+  revoke: notAsked,
   describe: notAsked,
 }
 

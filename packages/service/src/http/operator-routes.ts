@@ -4,6 +4,7 @@ import { answerCode } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import { isOperator } from './operator-token.ts'
 import { Places } from './places.ts'
+import { readRevocation } from './read-revocation.ts'
 
 /** A sync config is far smaller. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -20,6 +21,7 @@ export type OperatorRoute =
   | 'schema'
   | 'executeSql'
   | 'reprocess'
+  | 'revoke'
   | 'validate'
   | 'deployConfig'
   | 'validateConfig'
@@ -27,7 +29,7 @@ export type OperatorRoute =
   | 'reprocessConfig'
 
 /** The calls of operators. Who has no token gets nothing read but the headers of the request. */
-export function createOperatorRoutes({ operator }: Pick<HttpParts, 'operator'>): OperatorRoutes {
+export function createOperatorRoutes({ operator, nowMs }: Pick<HttpParts, 'operator' | 'nowMs'>): OperatorRoutes {
   const places = new Places(CALLS)
   const call =
     (handle: (request: HttpRequest) => Promise<Answer>): Handler =>
@@ -60,6 +62,9 @@ export function createOperatorRoutes({ operator }: Pick<HttpParts, 'operator'>):
       const { slot_name } = await operator.reprocess()
       return answerData({ connections: [{ id: 'default', tag: 'default', slot_name }] })
     }),
+    revoke: call(async (request) =>
+      answerData(await operator.revoke(readRevocation(await readFields(request), nowMs()))),
+    ),
     validate: call(async (request) => {
       const { sync_rules: content } = await readFields(request)
       if (typeof content !== 'string') throw badRequest('sync_rules: expected the text of a sync config')

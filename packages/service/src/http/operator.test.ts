@@ -27,6 +27,11 @@ const WORKING: Operator = {
   }),
   deploy: async () => ({ slot_name: 's' }),
   reprocess: async () => ({ slot_name: 's' }),
+  revoke: async ({ userId, clientId = '-', tokenId = '-', issuedBeforeMs }) => ({
+    user_id: `${userId} ${clientId} ${tokenId}`,
+    issued_before: new Date(issuedBeforeMs).toISOString(),
+    expires_at: '',
+  }),
   describe: (content) =>
     content === 'bad'
       ? { valid: false, errors: ['1:1: no'] }
@@ -86,6 +91,13 @@ describe('a call of an operator', () => {
     ['/api/admin/v1/validate', { sync_rules: 'streams: {}' }, 200, { data: STATUS }],
     ['/api/admin/v1/validate', {}, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/admin/v1/reprocess', {}, 200, { data: { connections: [{ id: 'default', slot_name: 's' }] } }],
+    [
+      '/api/admin/v1/revoke',
+      { user_id: 'ann', client_id: 'phone', token_id: 't1', issued_before: '2020-01-31T12:00:00Z' },
+      200,
+      { data: { user_id: 'ann phone t1', issued_before: '2020-01-31T12:00:00.000Z' } },
+    ],
+    ['/api/admin/v1/revoke', { user: 'ann' }, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/sync-rules/v1/deploy', { content: 'c' }, 200, { data: { slot_name: 's' } }],
     ['/api/sync-rules/v1/deploy', {}, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/sync-rules/v1/validate', { content: 'bad' }, 200, { valid: false, errors: ['1:1: no'] }],

@@ -1,3 +1,5 @@
+import type { Revocation } from '../auth/revocation.ts'
+
 /** What operators may ask and do; names are those of the wire. */
 export type Operator = {
   /** Tokens of operators; without any, every call is refused. */
@@ -13,8 +15,19 @@ export type Operator = {
   readonly deploy: (content: string) => Promise<Deployed>
   /** Builds everything anew. Throws `no-active-sync-config`, `sync-config-deploying`. */
   readonly reprocess: () => Promise<Deployed>
+  /** Ends the streams of these tokens and refuses them from now on; durable when it resolves. */
+  readonly revoke: (revocation: Revocation) => Promise<Revoked>
   /** What a config does, for people. */
   readonly describe: (content: string) => DescribedConfig
+}
+
+export type Revoked = {
+  readonly user_id: string
+  readonly client_id?: string
+  readonly token_id?: string
+  readonly issued_before: string
+  /** When it is forgotten, as every token that it concerns has expired. */
+  readonly expires_at: string
 }
 
 export type Deployed = { readonly slot_name: string }

@@ -194,6 +194,32 @@ const OPERATOR_ROUTES = {
     answer: data(object({ connections: array(object({ id: TEXT, tag: TEXT, slot_name: TEXT })) })),
     failures: { 409: DEPLOYING, 422: NONE_ACTIVE },
   },
+  revoke: {
+    method: 'POST',
+    path: '/api/admin/v1/revoke',
+    summary: 'Ends the streams of a user at once, and refuses the tokens that were issued before.',
+    token: 'operator',
+    body: object(
+      {
+        user_id: { ...TEXT, description: 'The `sub` of the tokens, as text.' },
+        client_id: { ...TEXT, description: 'Only what this client of the user does.' },
+        token_id: { ...TEXT, description: 'Only the token with this `jti`.' },
+        issued_before: {
+          description: 'Only tokens that were issued before; otherwise up to now. A number is seconds since 1970.',
+          oneOf: [{ type: 'string', format: 'date-time' }, { type: 'number' }],
+        },
+      },
+      ['user_id'],
+    ),
+    answer: data(
+      object({ user_id: TEXT, client_id: TEXT, token_id: TEXT, issued_before: TEXT, expires_at: TEXT }, [
+        'user_id',
+        'issued_before',
+        'expires_at',
+      ]),
+    ),
+    failures: { 503: 'It is in force, but could not be stored: a restart would forget it. Call again.' },
+  },
   validate: {
     method: 'POST',
     path: '/api/admin/v1/validate',

@@ -1,7 +1,11 @@
+import { toTokenHolder } from '../auth/revocation.ts'
+import type { RevocationWatch } from '../auth/revocations.ts'
+import { findRevoked } from './authorize.ts'
 import { tellCode, tellError, tellNotFound, type ToldError } from './error-response.ts'
 import { formatError, formatInterruption } from './error-text.ts'
 import type { HttpParts } from './http-parts.ts'
 import { logFailure } from './log-failure.ts'
+import { noteRefusal } from './refusal.ts'
 import {
   type ClientFrame,
   decodeClientFrame,
@@ -44,6 +48,9 @@ const LIFETIME_MAX_MS = 600_000
 /** A stream tells the end of its token itself; a client that keeps the connection for longer loses it. */
 const TOKEN_GRACE_MS = 60_000
 
+/** Streams say by themselves that the token was revoked, and then the connection is of no use. */
+const REVOKED_GRACE_MS = 1_000
+
 /** Timers cannot run for longer. */
 const TIMER_MAX_MS = 0x7fffffff
 
@@ -65,6 +72,7 @@ export type CloseReason =
   | 'slow-client'
   | 'stopping'
   | 'token-ended'
+  | 'token-revoked'
   | 'too-many-connections'
 
 export type RsocketSocket = StreamSocket & {
@@ -79,7 +87,7 @@ export type RsocketSocket = StreamSocket & {
   readonly cutOff: (reason: CloseReason) => void
 }
 
-export type ConnectionParts = Pick<HttpParts, 'verify' | 'nowMs' | 'log' | 'metrics' | 'limits'> & {
+export type ConnectionParts = Pick<HttpParts, 'verify' | 'revocations' | 'nowMs' | 'log' | 'metrics' | 'limits'> & {
   readonly streams: SyncStreams
   /** Of the HTTP request before. */
   readonly userAgent: string | undefined
@@ -110,6 +118,7 @@ export class RsocketConnection {
   /** Runs out when the client says nothing. */
   #silence: NodeJS.Timeout
   #tokenEnd: NodeJS.Timeout | undefined
+  #revocation: RevocationWatch | undefined
   /** Sent since there last was room. */
   #answerBytes = 0
   #isStopping = false
@@ -162,6 +171,7 @@ export class RsocketConnection {
     this.#state = { at: 'closed' }
     clearTimeout(this.#silence)
     clearTimeout(this.#tokenEnd)
+    this.#revocation?.close()
     for (const { abort } of this.#active.values()) abort.abort()
     this.#giveBackPlaces()
   }
@@ -216,6 +226,11 @@ export class RsocketConnection {
     )
     const tokenEndMs = user.expiresAtMs + TOKEN_GRACE_MS - this.#parts.nowMs()
     this.#tokenEnd = startTimer(Math.min(Math.max(tokenEndMs, 0), TIMER_MAX_MS), () => this.#close('token-ended'))
+    this.#revocation = this.#parts.revocations.watch(toTokenHolder(user, undefined))
+    this.#revocation.listen(() => {
+      clearTimeout(this.#tokenEnd)
+      this.#tokenEnd = startTimer(REVOKED_GRACE_MS, () => this.#close('token-revoked'))
+    })
   }
 
   #keep(kept: Uint8Array[], message: Uint8Array): void {
@@ -282,6 +297,11 @@ export class RsocketConnection {
     const { path, readSyncRequest } = readRequest(frame, client)
     if (path !== STREAM_PATH) return tellNotFound(JSON.stringify(path ?? '').slice(0, PATH_CHARS_MAX))
     const request = readSyncRequest()
+    const revoked = findRevoked(this.#parts.revocations, client.user, request.clientId)
+    if (revoked !== undefined) {
+      noteRefusal(this.#parts, revoked)
+      return tellCode(revoked.code, revoked.message)
+    }
     const { requests } = this.#parts.streams
     const { userId } = client.user
     requests.count(userId)
@@ -292,7 +312,12 @@ export class RsocketConnection {
     const abort = new AbortController()
     const opened = this.#parts.streams.open(
       { request, user: client.user, format: 'bson', keepaliveMs: Infinity },
-      { transport: 'websocket', userAgent: client.userAgent, signal: abort.signal },
+      {
+        transport: 'websocket',
+        userAgent: client.userAgent,
+        signal: abort.signal,
+        cutOff: () => this.#leave('token-revoked', this.#socket.cutOff),
+      },
     )
     const stream = new RsocketStream(frame.streamId, frame.credit, this.#socket, abort.signal)
     this.#active.set(frame.streamId, { stream, abort, memory })

@@ -2,6 +2,7 @@ import { decodeSyncRequest, HeadwaterError, type RequestObject, type SyncRequest
 import { readAuthorization } from '../auth/authorization-header.ts'
 import { refuse, type VerifiedUser } from '../auth/claims.ts'
 import { tellCode, tellError } from './error-response.ts'
+import { findRevoked } from './authorize.ts'
 import { formatError } from './error-text.ts'
 import type { HttpParts } from './http-parts.ts'
 import { logFailure } from './log-failure.ts'
@@ -23,7 +24,7 @@ export type SetupRefusal = { readonly kind: 'refused'; readonly error: RsocketEr
 export type SetupFrame = Extract<ClientFrame, { readonly kind: 'setup' }>
 export type RequestFrame = Extract<ClientFrame, { readonly kind: 'request-stream' }>
 
-type SetupParts = Pick<HttpParts, 'verify' | 'log' | 'metrics'>
+type SetupParts = Pick<HttpParts, 'verify' | 'revocations' | 'log' | 'metrics'>
 
 /** The first frame of a connection, if it can be one. */
 export function readFirstFrame(frame: ClientFrame): SetupFrame | SetupRefusal {
@@ -60,6 +61,8 @@ export async function acceptSetup(
     if (token === undefined) return refuseToken(parts, refuse('auth-missing', 'The setup has no token'))
     const result = await parts.verify(token)
     if (result.kind === 'refused') return refuseToken(parts, result)
+    const revoked = findRevoked(parts.revocations, result.user, undefined)
+    if (revoked !== undefined) return refuseToken(parts, revoked)
     const client = { user: result.user, userAgent: textOf(metadata, 'user_agent') ?? userAgent }
     return { kind: 'accepted', client: { ...client, metadataEncoding, dataEncoding } }
   } catch (error) {

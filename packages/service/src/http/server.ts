@@ -72,7 +72,9 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
         if (isStopping) server.closeIdleConnections()
       })
       const identified = (): void => newcomers.remove(message.socket)
-      void answer({ ...parts, routes, streams }, toRequest(message, { signal: abort.signal, identified }), response)
+      const cutOff = (): void => void response.destroy()
+      const request = toRequest(message, { signal: abort.signal, identified, cutOff })
+      void answer({ ...parts, routes, streams }, request, response)
     },
   )
   server.on('connection', (socket) => {
@@ -155,7 +157,10 @@ function writeWhole(answer: WholeAnswer, response: ServerResponse, random: () =>
   response.end(body)
 }
 
-function toRequest(message: IncomingMessage, around: Pick<HttpRequest, 'signal' | 'identified'>): HttpRequest {
+function toRequest(
+  message: IncomingMessage,
+  around: Pick<HttpRequest, 'signal' | 'identified' | 'cutOff'>,
+): HttpRequest {
   const url = message.url ?? '/'
   const queryAt = url.indexOf('?')
   const query = new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1))

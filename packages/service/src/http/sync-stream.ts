@@ -25,7 +25,12 @@ export function createSyncStreamRoute(
     const releaseCompressor = wanted === 'identity' ? undefined : compressors.take()
     const { chunks, ended } = open(
       { request: asked, user, format },
-      { transport: 'http', userAgent: readUserAgent(request.headers), signal: request.signal },
+      {
+        transport: 'http',
+        userAgent: readUserAgent(request.headers),
+        signal: request.signal,
+        cutOff: request.cutOff,
+      },
     )
     return {
       kind: 'stream',

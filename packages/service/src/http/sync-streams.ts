@@ -1,5 +1,7 @@
 import type { OperationFormat, SyncRequest } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
+import { toTokenHolder } from '../auth/revocation.ts'
+import type { RevocationWatch } from '../auth/revocations.ts'
 import type { HttpParts } from './http-parts.ts'
 import { Crowd } from './crowd.ts'
 import { SharedRoom } from './shared-room.ts'
@@ -14,6 +16,9 @@ const COMPRESSED_MAX = 1_000
 const APP_METADATA_MAX = 20
 const TEXT_CHARS_MAX = 100
 
+/** A stream whose token was revoked ends at once; a client that does not take even that is cut off. */
+const REVOKED_GRACE_MS = 500
+
 const TRANSPORTS = ['http', 'websocket'] as const
 export type Transport = (typeof TRANSPORTS)[number]
 
@@ -24,6 +29,7 @@ export type StreamOpen = {
   readonly format: OperationFormat
   /** Between two keepalive lines; 20 s when absent. Infinity: only those that tell the end of the token. */
   readonly keepaliveMs?: number | undefined
+  readonly revocation?: RevocationWatch | undefined
 }
 
 /** Who asks for a stream, and by which way. */
@@ -32,6 +38,8 @@ export type StreamClient = {
   readonly userAgent: string | undefined
   /** Aborts when the client is gone or does not want the stream any more, and when the service stops. */
   readonly signal: AbortSignal
+  /** Ends its connection without a word. */
+  readonly cutOff: () => void
 }
 
 type Cuttable = { readonly cutOff: (reason: 'memory-full') => void }
@@ -77,7 +85,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
       connection.cutOff('memory-full')
     }),
     compressors: new Slots(COMPRESSED_MAX),
-    open: (open, { transport, userAgent = '', signal }) => {
+    open: (open, { transport, userAgent = '', signal, cutOff }) => {
       const description = {
         transport,
         userId: open.user.userId,
@@ -85,6 +93,11 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
         userAgent: userAgent.slice(0, TEXT_CHARS_MAX),
       }
       const openedAtMs = nowMs()
+      const revocation = parts.revocations.watch(toTokenHolder(open.user, open.request.clientId))
+      let grace: NodeJS.Timeout | undefined
+      revocation.listen(() => {
+        grace = setTimeout(cutOff, REVOKED_GRACE_MS).unref()
+      })
       metrics.change('headwater_sync_streams_count', 1, { transport })
       log.info('stream-opened', {
         ...description,
@@ -92,8 +105,10 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
         appMetadata: shorten(open.request.appMetadata),
       })
       return {
-        chunks: parts.openStream(open, signal),
+        chunks: parts.openStream({ ...open, revocation }, signal),
         ended: ({ bytesSent }) => {
+          revocation.close()
+          clearTimeout(grace)
           metrics.change('headwater_sync_streams_count', -1, { transport })
           log.info('stream-closed', { ...description, bytesSent, openMs: nowMs() - openedAtMs })
         },

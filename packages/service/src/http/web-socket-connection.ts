@@ -26,6 +26,7 @@ const GOODBYES: { readonly [Reason in CloseReason]: readonly [code: number, text
   'slow-client': [1008, 'what was sent is not read'],
   stopping: [1001, 'the service is stopping'],
   'token-ended': [1008, 'the token has expired'],
+  'token-revoked': [1008, 'the token was revoked'],
   'too-many-connections': [1013, 'too many connections'],
 }
 

@@ -46,7 +46,7 @@ export function createWriteCheckpointRoutes(parts: HttpParts, requests: UserRequ
 
   /** A malformed request is told before a missing token. */
   const route =
-    <Asked>(
+    <Asked extends { readonly clientId: string | undefined }>(
       read: (fields: RequestObject) => Asked,
       result: (asked: Asked, user: VerifiedUser, signal: AbortSignal) => Promise<object>,
     ): Handler =>
@@ -65,21 +65,21 @@ export function createWriteCheckpointRoutes(parts: HttpParts, requests: UserRequ
     }
 
   return {
-    managed: route(readClientId, async (clientId, { userId }) => ({
+    managed: route(readClient, async ({ clientId }, { userId }) => ({
       write_checkpoint: `${await parts.requestWriteCheckpoint(writeCheckpointKey(userId, clientId))}`,
     })),
     requested: route(decodeCheckpointRequest, async ({ clientId, number }, { userId }) => ({
       checkpoint_request_id: `${await parts.requestCheckpointNumber(writeCheckpointKey(userId, clientId), number)}`,
     })),
-    awaited: route(readClientId, async (clientId, { userId }, signal) => ({
+    awaited: route(readClient, async ({ clientId }, { userId }, signal) => ({
       checkpoint: `${await parts.awaitCheckpoint(writeCheckpointKey(userId, clientId), signal)}`,
     })),
   }
 }
 
 /** Null counts as absent, as everywhere. */
-function readClientId({ client_id: clientId }: RequestObject): string | undefined {
-  if (clientId === undefined || clientId === null) return undefined
-  if (typeof clientId === 'string' && clientId.length <= CLIENT_ID_CHARS_MAX) return clientId
+function readClient({ client_id: clientId }: RequestObject): { readonly clientId: string | undefined } {
+  if (clientId === undefined || clientId === null) return { clientId: undefined }
+  if (typeof clientId === 'string' && clientId.length <= CLIENT_ID_CHARS_MAX) return { clientId }
   throw new HeadwaterError('bad-request', `client_id: expected text of at most ${CLIENT_ID_CHARS_MAX} characters`)
 }

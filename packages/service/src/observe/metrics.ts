@@ -52,6 +52,11 @@ export const METRIC_TABLE = {
     help: 'Transactions read from the log of the source.',
     labels: [],
   },
+  headwater_revocations_count: {
+    kind: 'gauge',
+    help: 'Revocations of tokens that are in force; each is forgotten when the last token that it concerns has expired.',
+    labels: [],
+  },
   headwater_snapshot_rows_total: {
     kind: 'counter',
     help: 'Rows read by first copies of tables.',
@@ -60,6 +65,11 @@ export const METRIC_TABLE = {
   headwater_storage_size_bytes: {
     kind: 'gauge',
     help: 'Size of bucket storage on disk, with its write-ahead log, which keeps up to 64 MiB.',
+    labels: [],
+  },
+  headwater_streams_revoked_total: {
+    kind: 'counter',
+    help: 'Sync streams and WebSocket connections that ended because their token was revoked.',
     labels: [],
   },
   headwater_sync_checkpoint_seconds: {

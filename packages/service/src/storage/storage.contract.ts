@@ -4,6 +4,7 @@ import { checkpointContract, generationContract } from './checkpoint.contract.ts
 import type { OpenStorage } from './example-data.contract.ts'
 import { lookupContract } from './lookup.contract.ts'
 import { readContract } from './read.contract.ts'
+import { revocationContract } from './revocation.contract.ts'
 
 /** What every storage must do. Call it once per implementation, with a function that opens an empty one. */
 export function storageContract(name: string, open: OpenStorage): void {
@@ -13,5 +14,6 @@ export function storageContract(name: string, open: OpenStorage): void {
     lookupContract(open)
     checkpointContract(open)
     generationContract(open)
+    revocationContract(open)
   })
 }

@@ -1,5 +1,6 @@
 import type { BucketName, Checksum, OperationFormat, OpId } from '@headwater/protocol'
 import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
+import type { Revocation } from '../auth/revocation.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { CopyProgress, Delta, RowError, RowKey, RowStates, StoredCheckpoint } from './delta.ts'
 
@@ -122,4 +123,14 @@ export type StorageFigures = {
   readonly rowErrors: readonly RowError[]
 }
 
-export type BucketStorage = ReplicationStorage & SyncStorage & StorageStatus & AsyncDisposable
+/** Revoked tokens. No start of a generation concerns them. */
+export interface RevocationStorage {
+  readonly readRevocations: () => Promise<readonly Revocation[]>
+  /** `put` replaces what there is of the same user, client and token; then `drop` goes. Durable when it returns. */
+  readonly writeRevocations: (change: {
+    readonly put: readonly Revocation[]
+    readonly drop: readonly Revocation[]
+  }) => Promise<void>
+}
+
+export type BucketStorage = ReplicationStorage & SyncStorage & RevocationStorage & StorageStatus & AsyncDisposable

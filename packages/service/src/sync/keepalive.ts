@@ -31,17 +31,20 @@ export type Keepalive = {
   readonly takeDue: (nowMs: number) => number | undefined
   /** Something else was sent: the early first line is not needed any more. */
   readonly begin: (nowMs: number) => void
+  /** The token is worth nothing from now on: the line that says so is due. */
+  readonly end: (nowMs: number) => void
 }
 
 export function createKeepalive({ nowMs, expiresAtMs, random, intervalMs = INTERVAL_MS }: KeepaliveOptions): Keepalive {
   const warningAtMs = expiresAtMs - WARNING_MS
+  let endsAtMs = expiresAtMs
   let hasBegun = false
   let dueAtMs = Math.min(nowMs + FIRST_LINE_MS, expiresAtMs)
 
   const schedule = (fromMs: number): void => {
     hasBegun = true
     const spread = 1 + SPREAD * (2 * random() - 1)
-    dueAtMs = Math.min(fromMs + intervalMs * spread, expiresAtMs)
+    dueAtMs = Math.min(fromMs + intervalMs * spread, endsAtMs)
     if (warningAtMs > fromMs) dueAtMs = Math.min(dueAtMs, warningAtMs)
   }
 
@@ -52,10 +55,14 @@ export function createKeepalive({ nowMs, expiresAtMs, random, intervalMs = INTER
     takeDue: (nowMs) => {
       if (nowMs < dueAtMs) return undefined
       schedule(nowMs)
-      return Math.max(0, Math.ceil((expiresAtMs - nowMs) / 1000))
+      return Math.max(0, Math.ceil((endsAtMs - nowMs) / 1000))
     },
     begin: (nowMs) => {
       if (!hasBegun) schedule(nowMs)
+    },
+    end: (nowMs) => {
+      endsAtMs = Math.min(endsAtMs, nowMs)
+      dueAtMs = endsAtMs
     },
   }
 }

@@ -8,6 +8,7 @@ import {
   writeCheckpointKey,
 } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
+import type { RevocationWatch } from '../auth/revocations.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { SyncStorage } from '../storage/storage.ts'
@@ -40,6 +41,8 @@ export type SyncOpen = {
   readonly format: OperationFormat
   /** Between two keepalive lines; 20 s when absent. Infinity: only those that tell the end of the token. */
   readonly keepaliveMs?: number | undefined
+  /** Where the user's token may be revoked; absent where it cannot be. */
+  readonly revocation?: RevocationWatch | undefined
 }
 
 /** A data line is about so large at most; one operation is never cut. */
@@ -56,9 +59,9 @@ const QUICK_BUCKETS_MAX = 100
 const INTERRUPT_FROM_OPERATIONS = 1_000
 
 /**
- * The lines of one sync stream, encoded, in chunks; a long line may be several. Ends after the token has expired, when
- * what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request cannot be
- * served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
+ * The lines of one sync stream, encoded, in chunks; a long line may be several. Ends after the token has expired or was
+ * revoked, when what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request
+ * cannot be served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
  */
 export function openSyncStream(
   parts: SyncParts,
@@ -137,7 +140,7 @@ class Stream {
   #hasEnded = false
 
   constructor(parts: SyncParts, open: StreamOpening, identity: StreamIdentity) {
-    const { request, user, format, keepaliveMs, state } = open
+    const { request, user, format, keepaliveMs, revocation, state } = open
     const { subscription, writeCheckpointKey, signal } = identity
     const { storage, feed, clock, random } = parts
     this.#parts = parts
@@ -163,6 +166,10 @@ class Stream {
     })
     subscription.onTouched = this.#wake.call
     signal.addEventListener('abort', this.#wake.call)
+    revocation?.listen(() => {
+      this.#keepalive.end(clock.nowMs())
+      this.#wake.call()
+    })
   }
 
   async *run(): AsyncGenerator<Taken, void, undefined> {

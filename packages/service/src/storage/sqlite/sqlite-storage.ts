@@ -12,6 +12,7 @@ import { closeConnections, openConnections } from './connection.ts'
 import { createGeneration, findGeneration, generationPath, removeGeneration } from './generation-file.ts'
 import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
+import { openRevocationFile } from './revocation-file.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import { WriteCheckpointReader } from './write-checkpoint-table.ts'
 import { translateOpenError, translateStorageError } from './storage-error.ts'
@@ -54,6 +55,7 @@ function makeDirectory(path: string): void {
 
 function openLocked(directory: string, lock: Disposable, log: StorageLog): BucketStorage {
   const watch = new CommitWatch()
+  const revocations = openRevocationFile(directory)
   const openFile = (number: number): GenerationStorage =>
     openGeneration(generationPath(directory, number), log, (commit) => watch.publish(commit))
   let current = openFile(findGeneration(directory))
@@ -93,9 +95,13 @@ function openLocked(directory: string, lock: Disposable, log: StorageLog): Bucke
     readLookups: async (keys: readonly LookupKey[], upTo) => current.lookups.read(keys, Number(upTo)),
     readWriteCheckpoint: async (key) => current.writeCheckpoints.find(key),
 
+    readRevocations: revocations.readRevocations,
+    writeRevocations: revocations.writeRevocations,
+
     readStatus: async () => current.readStatus(),
     [Symbol.asyncDispose]: async () => {
       current.close()
+      revocations[Symbol.dispose]()
       lock[Symbol.dispose]()
     },
   }

@@ -1,0 +1,59 @@
+/** Revoked tokens: kept in storage, given by operators and by a table of the source. */
+import { createRevocations, type Revocations } from './auth/revocations.ts'
+import { SUPABASE_RULES } from './auth/supabase.ts'
+import { systemClock } from './clock.ts'
+import type { ServiceSettings } from './config/options.ts'
+import type { Log } from './observe/log.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { watchRevocations } from './replication/watch-revocations.ts'
+import type { RevocationStorage } from './storage/storage.ts'
+
+export type RevokingParts = {
+  readonly settings: ServiceSettings
+  readonly storage: RevocationStorage
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** With what was revoked before. */
+export async function openRevocations({ settings, storage, log, metrics }: RevokingParts): Promise<Revocations> {
+  return createRevocations({
+    stored: await storage.readRevocations(),
+    store: storage.writeRevocations,
+    lifetimeMaxSeconds: longestLifeSeconds(settings),
+    log,
+    metrics,
+    nowMs: Date.now,
+  })
+}
+
+/** Adds what the table says from now on, if the settings name one. Gives what ends it. */
+export function followRevocationTable(
+  { settings, log }: Pick<RevokingParts, 'settings' | 'log'>,
+  { add }: Pick<Revocations, 'add'>,
+): () => Promise<void> {
+  const { revocationTable: table } = settings.auth
+  if (table === false) return async () => {}
+  const stopping = new AbortController()
+  const ended = watchRevocations(
+    {
+      url: settings.source.url,
+      table,
+      lifetimeMaxSeconds: longestLifeSeconds(settings),
+      add: (revocations) => add(revocations, 'table'),
+      clock: systemClock,
+      log,
+    },
+    stopping.signal,
+  )
+  return () => {
+    stopping.abort()
+    return ended
+  }
+}
+
+/** The longest life of any token that is accepted. */
+function longestLifeSeconds({ auth }: ServiceSettings): number {
+  const hasSupabase = auth.supabase || auth.supabaseJwtSecret !== undefined
+  return Math.max(auth.lifetimeMaxSeconds, hasSupabase ? SUPABASE_RULES.lifetimeMaxSeconds : 0)
+}
