@@ -10,6 +10,7 @@ describe('a sync request', () => {
       appMetadata: {},
       rawData: false,
       includeDefaults: true,
+      namesStreams: false,
       subscriptions: [],
     }
     expect(decodeSyncRequest({})).toEqual(empty)

@@ -27,6 +27,7 @@ export function decodeSyncRequest(json: unknown): SyncRequest {
     appMetadata: decodeAppMetadata(fields['app_metadata'], problems),
     rawData: booleanOf(fields['raw_data'], 'raw_data', problems) ?? false,
     includeDefaults: booleanOf(streams?.['include_defaults'], 'streams.include_defaults', problems) ?? true,
+    namesStreams: streams !== undefined,
     subscriptions: streams === undefined ? [] : decodeSubscriptions(streams['subscriptions'], problems),
   }
   if (problems.length > 0) throw badRequest(problems)

@@ -388,7 +388,7 @@ export const ERROR_TABLE = {
     status: 500,
     wireCode: 'PSYNC_S2305',
     retry: 'after-operator',
-    help: 'The sync config grants this client more buckets or parameter results than the limit. Narrow the queries or raise `limits.bucketsMax`.',
+    help: 'The sync config grants this client more buckets or parameter results than the limit. Clients that know streams are served those that fit. Narrow the queries, or raise `limits.bucketsMax` or `limits.parameterResultsMax`.',
   },
   'too-many-connections': {
     status: 429,

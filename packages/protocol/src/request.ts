@@ -26,6 +26,8 @@ export type SyncRequest = {
   /** False: operations carry nested JSON instead of a string (NDJSON only; clients from before 2024). */
   readonly rawData: boolean
   readonly includeDefaults: boolean
+  /** It asks for streams by itself, so it knows them, and what is said of them. */
+  readonly namesStreams: boolean
   readonly subscriptions: readonly StreamSubscription[]
 }
 

@@ -75,6 +75,7 @@ describe('a recorded request', () => {
       appMetadata: {},
       rawData: false,
       includeDefaults: true,
+      namesStreams: false,
       subscriptions: [],
     })
   })

@@ -14,6 +14,7 @@ import type { Metrics } from './observe/metrics.ts'
 import type { SyncStorage } from './storage/storage.ts'
 import { awaitCheckpoint } from './sync/await-checkpoint.ts'
 import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
+import type { NoteResolved } from './sync/prepare.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
 
@@ -54,8 +55,9 @@ export type Serving = {
 export function startServing(serving: ServingParts): Serving {
   const { settings, storage, revocations, log, metrics, replicating } = serving
   const { auth, api, http, limits, source } = settings
+  const { bucketsMax, parameterResultsMax: resultsMax } = limits
   const stopping = new AbortController()
-  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax: limits.bucketsMax }, stopping.signal)
+  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax, resultsMax }, stopping.signal)
   const supabase =
     auth.supabase || auth.supabaseJwtSecret !== undefined
       ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
@@ -63,7 +65,11 @@ export function startServing(serving: ServingParts): Serving {
   const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
   const rounds = new SharedRounds(storage)
   const limitWatch = createLimitWatch({ log, metrics, nowMs: Date.now })
-  const syncParts = { storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
+  const noteResolved: NoteResolved = (userId, { buckets, exceeded }) => {
+    limitWatch.noteUse('buckets', { used: buckets.length, max: bucketsMax, userId })
+    for (const problem of exceeded) limitWatch.reached('buckets', { userId, problem })
+  }
+  const syncParts = { noteResolved, storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
   const { requestWriteCheckpoint } = replicating
   const parts: HttpParts = {
     ...replicating,

@@ -141,6 +141,11 @@ export type Request = {
   readonly parameters: RequestObject
   readonly includeDefaults: boolean
   readonly subscriptions: readonly StreamSubscription[]
+  /**
+   * The client looks at the errors of streams: one that exceeds a limit is left out, and others are granted. Else the
+   * request fails, since the client would not learn that it misses something.
+   */
+  readonly readsStreamErrors?: boolean
 }
 
 export type GrantedBucket = {
@@ -154,6 +159,8 @@ export type Resolution = {
   readonly streams: readonly StreamEntry[]
   /** Every key that was read; the resolution can change only when one of these does. */
   readonly lookupKeys: readonly LookupKey[]
+  /** Streams that were left out because of a limit, in words for a log. */
+  readonly exceeded: readonly string[]
 }
 
 /** Reads the entries stored under each key, in the order of `keys`; all calls of one resolution see one checkpoint. */
@@ -174,6 +181,8 @@ export type LoadOptions = {
   readonly generation: number
   /** Instead of `generation` where single bucket definitions were built anew: that of the one with this hash. */
   readonly generationOf?: (bucketHash: string) => number
-  /** Buckets that one client may have; of what lookups and arrays give on the way to them, four times as many. */
+  /** Buckets that one client may have. */
   readonly bucketsMax: number
+  /** What lookups and arrays may give one stream on the way to them; four times as many when absent. */
+  readonly resultsMax?: number | undefined
 }

@@ -29,6 +29,7 @@ const DEFAULT_REQUEST: SyncRequest = {
   appMetadata: {},
   rawData: true,
   includeDefaults: true,
+  namesStreams: false,
   subscriptions: [],
 }
 

@@ -54,6 +54,7 @@ export class Subscriptions {
       parameters: options.params ?? {},
       appMetadata: options.appMetadata ?? {},
       rawData: true,
+      namesStreams: true,
       includeDefaults: options.includeDefaultStreams ?? true,
       subscriptions: subscriptions.map(({ name, parameters, priority }) => ({
         stream: name,

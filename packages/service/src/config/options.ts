@@ -85,8 +85,10 @@ const schema = z.strictObject({
       /** Requests for write checkpoints that wait for the source; those of one user. */
       writeCheckpointsMax: positive.default(2_000),
       userWriteCheckpointsMax: positive.default(200),
-      /** Buckets, and lookup results, of one client. */
+      /** Buckets of one client. */
       bucketsMax: positive.default(10_000),
+      /** Parameter results of one stream for one client; four times `bucketsMax` when absent. */
+      parameterResultsMax: positive.optional(),
     })
     .prefault({}),
   log: z

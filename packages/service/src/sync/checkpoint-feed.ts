@@ -6,8 +6,9 @@ import { SubscriberMap } from './subscriber-map.ts'
 export type FeedParts = {
   readonly storage: Pick<SyncStorage, 'readHead' | 'watchCommits'>
   readonly loadPlan: (plan: Plan, options: LoadOptions) => LoadedPlan
-  /** Buckets, and lookup results, that one client may have. */
+  /** Buckets, and parameter results, that one client may have. */
   readonly bucketsMax: number
+  readonly resultsMax?: number | undefined
 }
 
 /** Tells each session what of the commits concerns it. A commit costs only as much as it has readers. */
@@ -120,7 +121,7 @@ type FeedMaps = {
 
 /** Starts to read commits at once, until `signal` aborts. */
 export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): CheckpointFeed {
-  const { storage, loadPlan, bucketsMax } = parts
+  const { storage, loadPlan, bucketsMax, resultsMax } = parts
   const maps: FeedMaps = {
     byBucket: new SubscriberMap(),
     byLookup: new SubscriberMap(),
@@ -133,7 +134,8 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
     const head = await storage.readHead()
     if (head === undefined) return undefined
     const { generation, plan, checkpoint } = head
-    if (loaded?.generation !== generation) loaded = { generation, plan: loadPlan(plan, { generation, bucketsMax }) }
+    if (loaded?.generation !== generation)
+      loaded = { generation, plan: loadPlan(plan, { generation, bucketsMax, resultsMax }) }
     return { ...loaded, checkpoint: checkpoint.opId }
   }
 

@@ -11,6 +11,9 @@ import { readEntries, readTotals } from './sums.ts'
 /** What is needed of a request for as long as its stream is open. */
 export type KeptRequest = Omit<SyncRequest, 'buckets'>
 
+/** Told of every resolution: what a client has of what it may have. */
+export type NoteResolved = (userId: string, resolution: Resolution) => void
+
 export type PrepareParts = {
   readonly storage: SyncStorage
   readonly feed: CheckpointFeed
@@ -19,6 +22,7 @@ export type PrepareParts = {
   readonly user: VerifiedUser
   readonly writeCheckpointKey: string
   readonly state: SessionState
+  readonly noteResolved: NoteResolved
 }
 
 /** Finds out what a client has to be told, and notes it as told. */
@@ -62,8 +66,9 @@ export class Preparation {
     checkpoint: OpId,
     writeCheckpoint: bigint | undefined,
   ): Promise<SendPlan | undefined> {
-    const { storage, subscription, request, user } = this.#parts
+    const { storage, subscription, request, user, noteResolved } = this.#parts
     const resolution = await resolveBuckets(storage, { plan, request, claims: user.claims, checkpoint })
+    noteResolved(user.userId, resolution)
     subscription.follow(interestOf(resolution), checkpoint)
     const entries = await readEntries(storage, resolution.buckets, checkpoint)
     const change = { kind: 'all', entries, streams: resolution.streams } as const

@@ -14,8 +14,8 @@ export type Resolve = {
 /** Which buckets a client gets. Throws `too-many-buckets`. */
 export function resolveBuckets(storage: SyncStorage, resolve: Resolve): Promise<Resolution> {
   const { plan, request, claims, checkpoint } = resolve
-  const { parameters, includeDefaults, subscriptions } = request
-  return plan.resolve({ claims, parameters, includeDefaults, subscriptions }, (keys) =>
+  const { parameters, includeDefaults, subscriptions, namesStreams } = request
+  return plan.resolve({ claims, parameters, includeDefaults, subscriptions, readsStreamErrors: namesStreams }, (keys) =>
     storage.readLookups(keys, checkpoint),
   )
 }

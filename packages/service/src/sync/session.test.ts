@@ -386,7 +386,16 @@ async function startService({
   }
   const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
   const feed: CheckpointFeed = createCheckpointFeed({ storage, loadPlan: () => plan, bucketsMax: 1000 }, stop.signal)
-  const parts = { storage, feed, rounds: new SharedRounds(storage), clock, random: () => 0.5, log, metrics }
+  const parts = {
+    storage,
+    feed,
+    rounds: new SharedRounds(storage),
+    clock,
+    random: () => 0.5,
+    log,
+    metrics,
+    noteResolved: () => {},
+  }
 
   const open = (request: Partial<SyncRequest> = {}, { expiresInMs = 3_600_000, format = 'ndjson' }: Connect = {}) =>
     openSyncStream(
@@ -454,7 +463,7 @@ function granted(name: string, priority: number): GrantedBucket {
 }
 
 function resolutionOf(buckets: readonly GrantedBucket[], lookupKeys: Resolution['lookupKeys']): Resolution {
-  return { buckets, streams: [{ name: 'all', isDefault: true, errors: [] }], lookupKeys }
+  return { buckets, streams: [{ name: 'all', isDefault: true, errors: [] }], lookupKeys, exceeded: [] }
 }
 
 function bucketAt(name: string, after: number) {
@@ -469,6 +478,7 @@ function emptyRequest(): SyncRequest {
     appMetadata: {},
     rawData: true,
     includeDefaults: true,
+    namesStreams: false,
     subscriptions: [],
   }
 }

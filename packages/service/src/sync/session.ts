@@ -17,7 +17,7 @@ import type { Clock } from '../clock.ts'
 import { createKeepalive, type Keepalive } from './keepalive.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
-import { type KeptRequest, Preparation } from './prepare.ts'
+import { type KeptRequest, type NoteResolved, Preparation } from './prepare.ts'
 import { SessionState } from './session-state.ts'
 import type { SharedRounds } from './shared-rounds.ts'
 import { Turns } from './turns.ts'
@@ -33,6 +33,7 @@ export type SyncParts = {
   readonly metrics: Metrics
   /** Of all streams of this storage. */
   readonly rounds: SharedRounds
+  readonly noteResolved: NoteResolved
 }
 
 export type SyncOpen = {
@@ -150,6 +151,7 @@ class Stream {
     this.#signal = signal
     this.#state = state
     this.#preparation = new Preparation({
+      noteResolved: parts.noteResolved,
       storage,
       feed,
       subscription,

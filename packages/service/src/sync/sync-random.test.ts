@@ -52,6 +52,7 @@ async function runScenario(seed: number): Promise<void> {
     random: Math.random,
     log,
     metrics,
+    noteResolved: () => {},
   }
   const model: Model = { rows: new Map(), members: new Map() }
   await storage.append(deltaAt(1, {}))
@@ -101,6 +102,7 @@ async function follow(parts: SyncParts, userId: string, store: RawStore, chunksM
     appMetadata: {},
     rawData: true,
     includeDefaults: true,
+    namesStreams: false,
     subscriptions: [],
   }
   const deadline = chunksMax === undefined ? undefined : setTimeout(() => stop.abort(), 50)
@@ -130,7 +132,7 @@ function memberPlan(): LoadedPlan {
       priority: Number(list.slice(4)) % 3,
       reasons: [{ kind: 'default', stream: 0 }],
     }))
-    return { buckets, streams: [{ name: 'lists', isDefault: true, errors: [] }], lookupKeys: [lookupKey] }
+    return { buckets, streams: [{ name: 'lists', isDefault: true, errors: [] }], lookupKeys: [lookupKey], exceeded: [] }
   }
   return { hash: 'members', tables: [], forTable: () => undefined, resolve }
 }

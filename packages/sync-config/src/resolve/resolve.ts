@@ -1,14 +1,9 @@
-import {
-  type BucketName,
-  type BucketReason,
-  HeadwaterError,
-  type StreamEntry,
-  type StreamError,
-} from '@headwater/protocol'
+import { type BucketName, type BucketReason, HeadwaterError, type StreamEntry } from '@headwater/protocol'
 import type { GenerationOf } from '../evaluate/bucket-name.ts'
 import type { PlanBody, PlanStream } from '../plan.ts'
 import type { GrantedBucket, LoadOptions, ReadLookups, Request, Resolution } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
+import { type Evaluated, type Failure, type Grant, leaveOut, takeFitting } from './fitting-grants.ts'
 import { makeLookupReader } from './lookup-reader.ts'
 import { TooManyRows } from './relation.ts'
 import type { RequestData } from './request-leaves.ts'
@@ -51,15 +46,20 @@ type Evaluation = {
   readonly reason: BucketReason
   readonly data: RequestData
   readonly overridePriority: number | undefined
+  /** The client is told when it gets nothing because of a limit. */
+  readonly mayBeLeftOut: boolean
 }
 
-/** Which buckets a request gets, and why. A stream that cannot be evaluated is named with its error; others go on. */
+/**
+ * Which buckets a request gets, and why. A stream that cannot be evaluated, or exceeds a limit, is named with its error;
+ * others go on.
+ */
 export async function resolveRequest(
   streams: readonly StreamProgram[],
   request: Request,
   around: { readonly readLookups: ReadLookups; readonly options: LoadOptions },
 ): Promise<Resolution> {
-  const { bucketsMax } = around.options
+  const { bucketsMax, resultsMax = bucketsMax * RESULTS_PER_BUCKET } = around.options
   const { listed, evaluations } = planEvaluations(
     streams,
     request,
@@ -72,19 +72,19 @@ export async function resolveRequest(
       runEvaluation(evaluation, {
         data: evaluation.data,
         readLookups: reader.read,
-        rowsMax: bucketsMax * RESULTS_PER_BUCKET,
+        rowsMax: resultsMax,
         known,
       }),
     ),
   )
-  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? outcome : []))
-  const grants = outcomes.flatMap((outcome) => ('grants' in outcome ? outcome.grants : []))
-  const buckets = mergeGrants(grants)
-  if (buckets.length > bucketsMax) throw tooMany(grants, bucketsMax)
+  const evaluated = outcomes.flatMap((outcome) => ('grants' in outcome ? outcome : []))
+  const { grants, leftOut } = takeFitting(evaluated, bucketsMax)
+  const failures = [...outcomes.flatMap((outcome) => ('error' in outcome ? outcome : [])), ...leftOut]
   return {
-    buckets,
-    streams: listed.map((stream) => toStreamEntry(stream, errors)),
+    buckets: mergeGrants(grants),
+    streams: listed.map((stream) => toStreamEntry(stream, failures)),
     lookupKeys: reader.keys(),
+    exceeded: failures.flatMap(({ exceeded }) => exceeded ?? []),
   }
 }
 
@@ -103,35 +103,29 @@ function planEvaluations(streams: readonly StreamProgram[], request: Request, wo
   const listed = streams.filter((stream) => isIncluded(stream) || requested.has(stream.name))
   const base = { claims: request.claims, connection: request.parameters, work }
   const evaluations = listed.flatMap((stream, index) => {
+    const mayBeLeftOut = request.readsStreamErrors === true && stream.kind === 'stream'
     const byDefault: Evaluation = {
       stream,
       reason: { kind: 'default', stream: index },
       data: { ...base, subscription: undefined },
       overridePriority: undefined,
+      mayBeLeftOut,
     }
     const bySubscription = [...request.subscriptions.entries()]
       .filter(([, subscription]) => subscription.stream === stream.name)
       .map(([subscription, { parameters, overridePriority }]): Evaluation => {
         const data = { ...base, subscription: parameters }
-        return { stream, reason: { kind: 'subscription', subscription }, data, overridePriority }
+        return { stream, reason: { kind: 'subscription', subscription }, data, overridePriority, mayBeLeftOut }
       })
     return isIncluded(stream) ? [byDefault, ...bySubscription] : bySubscription
   })
   return { listed, evaluations }
 }
 
-type Grant = {
-  readonly bucket: BucketName
-  readonly priority: number
-  readonly reason: BucketReason
-  readonly stream: string
-}
-
-type Failure = { readonly stream: string; readonly error: StreamError }
-type Outcome = { readonly grants: readonly Grant[] } | Failure
+type Outcome = Evaluated | Failure
 
 async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Outcome> {
-  const { stream, reason, overridePriority } = evaluation
+  const { stream, reason, overridePriority, mayBeLeftOut } = evaluation
   try {
     const found = await allOrFirstFailure(
       stream.routes.map(async (route) => {
@@ -141,8 +135,13 @@ async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Out
         return buckets.map((bucket): Grant => ({ bucket, priority, reason, stream: stream.name }))
       }),
     )
-    return { grants: found.flat() }
+    return { stream: stream.name, reason, mayBeLeftOut, grants: found.flat() }
   } catch (error) {
+    if (error instanceof TooManyRows && mayBeLeftOut) {
+      const message = `Too many parameter results (limit of ${run.rowsMax})`
+      const exceeded = `stream ${JSON.stringify(stream.name)} finds more than ${run.rowsMax} parameter results`
+      return leaveOut({ stream: stream.name, reason }, { message, exceeded })
+    }
     const message = failureMessage(error)
     if (message !== undefined && stream.kind === 'stream') {
       const subscription = reason.kind === 'default' ? 'default' : reason.subscription
@@ -179,7 +178,7 @@ function tooManyRows(error: unknown, { name, kind }: StreamProgram, rowsMax: num
   if (!(error instanceof TooManyRows)) return error
   return new HeadwaterError(
     'too-many-buckets',
-    `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than ${rowsMax} parameter results or buckets for this client, ${RESULTS_PER_BUCKET} for each of the buckets that it may have`,
+    `Cannot sync ${what} ${JSON.stringify(name)}: it finds more than ${rowsMax} parameter results or buckets for this client`,
     { cause: error },
   )
 }
@@ -212,24 +211,4 @@ function mergeGrants(grants: readonly Grant[]): readonly GrantedBucket[] {
     priority,
     reasons: [...reasons],
   }))
-}
-
-/** Streams named in the message about too many buckets. */
-const NAMED_STREAMS_MAX = 10
-
-function tooMany(grants: readonly Grant[], bucketsMax: number): HeadwaterError {
-  const byStream = Map.groupBy(grants, ({ stream }) => stream)
-  const counts = Array.from(byStream, ([name, list]) => ({
-    name,
-    count: new Set(list.map(({ bucket }) => bucket)).size,
-  }))
-  const named = counts
-    .toSorted((a, b) => b.count - a.count)
-    .slice(0, NAMED_STREAMS_MAX)
-    .map(({ name, count }) => `${count} from ${JSON.stringify(name)}`)
-  const total = new Set(grants.map(({ bucket }) => bucket)).size
-  return new HeadwaterError(
-    'too-many-buckets',
-    `Cannot sync: expected at most ${bucketsMax} buckets for one client, got ${total}: ${named.join(', ')}`,
-  )
 }
