@@ -8,7 +8,25 @@ import { toBucketName } from './operation.ts'
 
 describe('a line', () => {
   test('[protocol 88] of a kind this version does not know is told apart, not refused', () => {
-    expect(decodeLine('{"stream_end":{"reason":"shutdown"}}')).toEqual({ kind: 'unknown', wireKind: 'stream_end' })
+    expect(decodeLine('{"from_the_future":{"x":1}}')).toEqual({ kind: 'unknown', wireKind: 'from_the_future' })
+  })
+
+  test.each([
+    { kind: 'stream-error', code: 'PSYNC_S2305', message: 'too many', retryAfterMs: 1500 },
+    { kind: 'stream-error', code: 'PSYNC_S2103', message: '' },
+    { kind: 'stream-end', reason: 'config-changed', retryAfterMs: 0 },
+    { kind: 'stream-end', reason: 'token-expired' },
+  ] as const)('that says why nothing follows is read back as it was written: %o', (line) => {
+    expect(decodeLine(new TextDecoder().decode(encodeLine(line, 'ndjson')))).toEqual(line)
+    expect(decodeBsonLine(encodeLine(line, 'bson'))).toEqual(line)
+  })
+
+  test('that says why nothing follows may say little, or what this version does not know', () => {
+    expect(decodeLine('{"stream_error":{}}')).toEqual({ kind: 'stream-error', code: '', message: '' })
+    expect(decodeLine('{"stream_end":{"reason":"moved","to":"there"}}')).toEqual({
+      kind: 'stream-end',
+      reason: 'other',
+    })
   })
 
   test('[protocol 91] may leave out what old services do not send: priorities, subscriptions, streams', () => {

@@ -1,7 +1,7 @@
 import { decodeBson } from './bson.ts'
 import { toChecksum } from './checksum.ts'
 import { HeadwaterError } from './errors.ts'
-import type { BucketEntry, BucketReason, Line, StreamEntry, StreamError, UnknownLine } from './line.ts'
+import type { BucketEntry, BucketReason, Line, StreamEndReason, StreamEntry, StreamError, UnknownLine } from './line.ts'
 import { OP_ID_ZERO, type OpId, parseOpId } from './op-id.ts'
 import { type BucketName, type Operation, toBucketName } from './operation.ts'
 import { WireObject } from './wire-object.ts'
@@ -57,9 +57,27 @@ function fromWire(value: unknown): Line | UnknownLine {
     }
     case 'token_expires_in':
       return { kind: 'token-expires-in', seconds: wire.integer('token_expires_in') }
+    case 'stream_error': {
+      const wireError = wire.object('stream_error')
+      const code = wireError.has('code') ? wireError.string('code') : ''
+      const message = wireError.has('message') ? wireError.string('message') : ''
+      return { kind: 'stream-error', code, message, ...retryAfterOf(wireError) }
+    }
+    case 'stream_end': {
+      const end = wire.object('stream_end')
+      const reason = END_REASONS.find((known) => end.is('reason', known.replaceAll('-', '_'))) ?? 'other'
+      return { kind: 'stream-end', reason, ...retryAfterOf(end) }
+    }
     default:
       return { kind: 'unknown', wireKind }
   }
+}
+
+const END_REASONS: readonly StreamEndReason[] = ['token-expired', 'config-changed', 'shutdown']
+
+function retryAfterOf(wire: WireObject): { readonly retryAfterMs?: number } {
+  if (!wire.has('retry_after_ms')) return {}
+  return { retryAfterMs: Math.max(0, wire.integer('retry_after_ms')) }
 }
 
 function decodeCheckpoint(wire: WireObject): Line {

@@ -30,7 +30,15 @@ function toWire(line: ControlLine): JsonObject {
       return { partial_checkpoint_complete: { last_op_id: `${line.lastOpId}`, priority: line.priority } }
     case 'token-expires-in':
       return { token_expires_in: line.seconds }
+    case 'stream-error':
+      return { stream_error: { code: line.code, message: line.message, ...retryAfterToWire(line) } }
+    case 'stream-end':
+      return { stream_end: { reason: line.reason.replaceAll('-', '_'), ...retryAfterToWire(line) } }
   }
+}
+
+function retryAfterToWire({ retryAfterMs }: { readonly retryAfterMs?: number }): JsonObject {
+  return retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }
 }
 
 function checkpointToWire(checkpoint: Checkpoint): JsonObject {

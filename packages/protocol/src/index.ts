@@ -22,6 +22,7 @@ export type {
   CheckpointDiff,
   Line,
   OperationBatch,
+  StreamEndReason,
   StreamEntry,
   StreamError,
   UnknownLine,

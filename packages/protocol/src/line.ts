@@ -10,6 +10,13 @@ export type Line =
   | { readonly kind: 'checkpoint-complete'; readonly lastOpId: OpId }
   | { readonly kind: 'partial-checkpoint-complete'; readonly lastOpId: OpId; readonly priority: number }
   | { readonly kind: 'token-expires-in'; readonly seconds: number }
+  /** What went wrong after the stream had begun; nothing follows. `code` is that of the service. */
+  | { readonly kind: 'stream-error'; readonly code: string; readonly message: string; readonly retryAfterMs?: number }
+  /** Why the service ends the stream in good order; nothing follows. */
+  | { readonly kind: 'stream-end'; readonly reason: StreamEndReason; readonly retryAfterMs?: number }
+
+/** `other`: one that this version does not know. */
+export type StreamEndReason = 'token-expired' | 'config-changed' | 'shutdown' | 'other'
 
 /** A line whose key this version does not know: logged and ignored, so an older client survives a newer service. */
 export type UnknownLine = { readonly kind: 'unknown'; readonly wireKind: string }

@@ -77,6 +77,8 @@ export function applyRawLine(store: RawStore, line: Line | UnknownLine): boolean
       return true
     case 'partial-checkpoint-complete':
     case 'token-expires-in':
+    case 'stream-error':
+    case 'stream-end':
     case 'unknown':
       return false
   }
