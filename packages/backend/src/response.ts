@@ -42,6 +42,7 @@ export function withCors(response: Response, request: Request, origins: AllowedO
   response.headers.set('access-control-allow-headers', 'authorization, content-type')
   response.headers.set('access-control-allow-methods', 'GET, POST, OPTIONS')
   response.headers.set('access-control-max-age', '3600')
+  response.headers.set('access-control-expose-headers', 'retry-after')
   return response
 }
 

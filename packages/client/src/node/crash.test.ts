@@ -28,7 +28,7 @@ test('a process killed at any moment leaves whole checkpoints and every write it
   const directory = mkdtempSync(join(tmpdir(), 'headwater-crash-'))
   for (const writes of [4, 7, 13, 22]) {
     const last = await runUntilKilled(directory, writes)
-    const opened = await openThrowAway(schema, directory)
+    const opened = await openThrowAway(schema, { directory })
     const { db } = opened
     expect(await db.getAll('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }])
     const rounds = await db.getAll('SELECT round, count(*) AS count FROM items GROUP BY round')

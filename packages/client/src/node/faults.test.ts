@@ -309,7 +309,8 @@ describe('uploading', () => {
 describe('a service that accepts the call and never answers', () => {
   test('is given up and called again', async () => {
     const clock: Clock = { ...systemClock, wait: (delayMs, signal) => systemClock.wait(Math.min(delayMs, 20), signal) }
-    const credentials = new CredentialCache(() => Promise.resolve({ endpoint: 'http://service.test', token: 't' }))
+    const signIn = () => Promise.resolve({ endpoint: 'http://service.test', token: 't' })
+    const credentials = new CredentialCache(signIn, systemClock)
     const never: typeof fetch = () => new Promise(() => {})
     const service = new ServiceClient({ clock, fetch: never, credentials, userAgent: undefined })
     const { signal } = new AbortController()

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
+import type { Clock } from '../clock.ts'
 import type { BackendConnector, SyncOptions } from '../connector.ts'
 import type { LogRecord } from '../logger.ts'
 import type { Schema } from '../schema/schema.ts'
@@ -22,7 +23,16 @@ export type ThrowAway = {
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
-export async function openThrowAway(schema: Schema, directory?: string): Promise<ThrowAway> {
+export type ThrowAwayOptions = {
+  readonly directory?: string
+  readonly clock?: Clock
+  /** Fixed, so that pauses are exactly as long as the rule says; 0.5 is the middle of their spread. */
+  readonly random?: () => number
+  readonly listenForWakeUps?: (wake: () => void) => () => void
+}
+
+export async function openThrowAway(schema: Schema, options: ThrowAwayOptions = {}): Promise<ThrowAway> {
+  const { directory, ...parts } = options
   const path = directory ?? mkdtempSync(join(tmpdir(), 'headwater-client-'))
   const service = new ScriptedService()
   const logs: LogRecord[] = []
@@ -31,6 +41,7 @@ export async function openThrowAway(schema: Schema, directory?: string): Promise
     database: { dbFilename: 'app.db', dbLocation: path },
     fetch: service.fetch,
     logger: { log: (record) => logs.push(record) },
+    ...parts,
   })
   await db.init()
   const connector: BackendConnector = {
@@ -50,7 +61,7 @@ export async function openThrowAway(schema: Schema, directory?: string): Promise
       db.connect({ ...connector, ...overrides }, { retryDelayMs: 5, crudUploadThrottleMs: 0, ...options }),
     reopen: async (newSchema = schema) => {
       await db.close()
-      return openThrowAway(newSchema, path)
+      return openThrowAway(newSchema, { ...options, directory: path })
     },
     [Symbol.asyncDispose]: async () => {
       await db.close()

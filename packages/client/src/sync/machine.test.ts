@@ -3,6 +3,7 @@ import type { Line, UnknownLine } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import { OFF, step } from './machine.ts'
 import type { SyncEffect, SyncEvent, SyncState } from './machine.ts'
+import { RefusedError } from './refused-error.ts'
 import { toTarget } from './target.ts'
 
 const checkpoint = {
@@ -52,6 +53,10 @@ const EVENTS = {
   token60: line({ kind: 'token-expires-in', seconds: 60 }),
   token30: line({ kind: 'token-expires-in', seconds: 30 }),
   token0: line({ kind: 'token-expires-in', seconds: 0 }),
+  refused: line({ kind: 'stream-error', code: 'PSYNC_S2305', message: 'too many', retryAfterMs: 9000 }),
+  badToken: line({ kind: 'stream-error', code: 'PSYNC_S2103', message: 'expired' }),
+  shutdown: line({ kind: 'stream-end', reason: 'shutdown', retryAfterMs: 2000 }),
+  expired: line({ kind: 'stream-end', reason: 'token-expired' }),
   unknown: line({ kind: 'unknown', wireKind: 'later' }),
   ended: { kind: 'ended', iteration: 4 },
   broken: { kind: 'ended', iteration: 4, error: failure },
@@ -67,6 +72,8 @@ const EVENTS = {
   uploaded: { kind: 'uploads-completed' },
   restart: { kind: 'restart' },
   retryDue: { kind: 'retry-due' },
+  woken: { kind: 'woken' },
+  answered: { kind: 'service-answered' },
 } as const satisfies Record<string, SyncEvent>
 
 type StateName = keyof typeof STATES
@@ -85,6 +92,10 @@ const TABLE: Record<EventName, Record<StateName, string>> = {
   token60: whenListening('same: renew-subscriptions'),
   token30: whenListening('same: prefetch-credentials'),
   token0: whenListening('waiting: discard-credentials close-stream pause'),
+  refused: whenListening('waiting: log close-stream pause'),
+  badToken: whenListening('waiting: log discard-credentials close-stream pause'),
+  shutdown: whenListening('waiting: log close-stream pause'),
+  expired: whenListening('waiting: log discard-credentials close-stream pause'),
   unknown: whenListening('same: log'),
   ended: whenOpen('waiting: close-stream pause'),
   broken: whenOpen('waiting: close-stream pause'),
@@ -99,9 +110,20 @@ const TABLE: Record<EventName, Record<StateName, string>> = {
     off: '.',
     opening: 'opening: close-stream open-stream',
     replacing: 'replacing: close-stream open-stream',
-    waiting: 'opening: open-stream',
+    waiting: 'same: cut-pause',
   },
   retryDue: { ...every('.'), waiting: 'opening: open-stream' },
+  woken: {
+    off: '.',
+    opening: 'opening:',
+    replacing: 'replacing:',
+    waiting: 'waiting: cut-pause',
+    fresh: 'listening none:',
+    downloading: 'listening downloading:',
+    current: 'listening current:',
+    held: 'listening held:',
+  },
+  answered: { ...every('.'), waiting: 'same: cut-pause' },
 }
 
 describe('every state meets every event', () => {
@@ -130,14 +152,14 @@ test('failures are forgotten when a complete checkpoint is held, and when the se
   const [, effects] = step(STATES.downloading, EVENTS.ended)
 
   expect(held).toMatchObject({ failures: 0 })
-  expect(effects).toContainEqual({ kind: 'pause', failures: 1, waitMs: undefined })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 1, retryAfterMs: undefined })
 })
 
 test('failures count up, keep their error, and are forgotten at a completed checkpoint', () => {
   const [waiting, effects] = step(STATES.downloading, EVENTS.broken)
   expect(waiting).toMatchObject({ at: 'waiting', failures: 3 })
   expect(step(STATES.downloading, EVENTS.ended)[0]).toMatchObject({ error: failure })
-  expect(effects).toContainEqual({ kind: 'pause', failures: 3, waitMs: undefined })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 3, retryAfterMs: undefined })
   const [current] = step(STATES.downloading, EVENTS.published)
   expect(current).toMatchObject({ failures: 0, error: undefined })
 })
@@ -152,6 +174,29 @@ test('[protocol 91] a diff replaces the write checkpoint, and a completion uses 
       streams: undefined,
     },
   ])
+})
+
+test('an error within the stream is shown, and its pause kept, as those of an HTTP answer are', () => {
+  const [waiting, effects] = step(STATES.downloading, EVENTS.refused)
+  expect(waiting).toMatchObject({ failures: 3, error: { code: 'sync-refused', wireCode: 'PSYNC_S2305' } })
+  expect(waiting).toMatchObject({ error: { message: expect.stringContaining('PSYNC_S2305 too many') } })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 3, retryAfterMs: 9000 })
+})
+
+test('the service may say when to come back as it ends a stream, which is no failure', () => {
+  const [waiting, effects] = step({ ...STATES.current, error: undefined }, EVENTS.shutdown)
+  expect(waiting).toMatchObject({ at: 'waiting', failures: 1, error: undefined })
+  expect(effects).toContainEqual({ kind: 'pause', failures: 1, retryAfterMs: 2000 })
+})
+
+test('[protocol 102] what failed before counts no more once there is reason to hope', () => {
+  const [woken] = step(STATES.opening, EVENTS.woken)
+  expect(step(woken, EVENTS.broken)[1]).toContainEqual({ kind: 'pause', failures: 1, retryAfterMs: undefined })
+})
+
+test('an answer to another call is no news for a stream that the service sent away', () => {
+  const refused = { ...STATES.waiting, error: new RefusedError('sync-refused', 'busy', { status: 429 }) }
+  expect(step(refused, EVENTS.answered)).toEqual([refused, []])
 })
 
 test('a partial completion names the streams that are complete with it', () => {

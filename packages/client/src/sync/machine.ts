@@ -3,6 +3,7 @@ import type { BucketEntry, BucketName, Line, StreamEntry, UnknownLine } from '@h
 import type { Completion, CompletionOutcome } from '../store/complete.ts'
 import type { DataLine } from '../store/data.ts'
 import type { StreamKey } from '../store/subscriptions.ts'
+import { RefusedError } from './refused-error.ts'
 import { applyDiff, streamsCoveredBy, toTarget } from './target.ts'
 import type { Target } from './target.ts'
 
@@ -39,20 +40,31 @@ export type SyncEvent =
   | { readonly kind: 'opened'; readonly iteration: number; readonly requested: readonly StreamKey[] }
   | { readonly kind: 'line'; readonly iteration: number; readonly line: Line | UnknownLine }
   | { readonly kind: 'data'; readonly iteration: number; readonly lines: readonly DataLine[] }
-  /** Without an error: the service ended the stream in good order. `waitMs`: how long it asked to be left alone. */
-  | { readonly kind: 'ended'; readonly iteration: number; readonly error?: Error; readonly waitMs?: number }
+  /** Without an error: the service ended the stream in good order. `retryAfterMs`: how long it asked to be left alone. */
+  | {
+      readonly kind: 'ended'
+      readonly iteration: number
+      readonly error?: Error
+      readonly retryAfterMs?: number | undefined
+    }
   | { readonly kind: 'completed'; readonly priority: number | undefined; readonly outcome: CompletionOutcome }
   | { readonly kind: 'uploads-completed' }
   /** New credentials are there, or other streams are wanted. */
   | { readonly kind: 'restart' }
-  /** A pause is over, or there is reason to end it early. */
+  /** A pause is over. */
   | { readonly kind: 'retry-due' }
+  /** The platform has reason to hope: the network is back, somebody looks. What failed before counts no more. */
+  | { readonly kind: 'woken' }
+  /** Another call than that of the stream got its answer from the service. */
+  | { readonly kind: 'service-answered' }
 
 export type SyncEffect =
   | { readonly kind: 'open-stream'; readonly iteration: number }
   | { readonly kind: 'close-stream' }
-  /** A pause of the n-th failure in a row, or `waitMs` if that is longer. */
-  | { readonly kind: 'pause'; readonly failures: number; readonly waitMs?: number | undefined }
+  /** A pause of the n-th failure in a row, or `retryAfterMs` if that is longer. */
+  | { readonly kind: 'pause'; readonly failures: number; readonly retryAfterMs?: number | undefined }
+  /** The pause ends as soon as what the service asked for is over. */
+  | { readonly kind: 'cut-pause' }
   | { readonly kind: 'store-data'; readonly lines: readonly DataLine[] }
   | {
       readonly kind: 'announce-all'
@@ -71,12 +83,15 @@ export type SyncEffect =
   | { readonly kind: 'discard-credentials' }
   | { readonly kind: 'prefetch-credentials' }
   | { readonly kind: 'renew-subscriptions' }
-  | { readonly kind: 'log'; readonly level: 'debug' | 'warn'; readonly message: string }
+  | { readonly kind: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly message: string }
 
 export type Step = readonly [SyncState, readonly SyncEffect[]]
 
 /** A token with less time left than this is replaced. */
 const TOKEN_RENEW_SECONDS = 30
+
+/** How the codes of everything begin that is wrong with a token. */
+const TOKEN_CODES = 'PSYNC_S21'
 
 export const OFF: SyncState = { at: 'off', iteration: 0 }
 
@@ -91,12 +106,19 @@ export function step(state: SyncState, event: SyncEvent): Step {
       return state.at === 'waiting' ? open(state, false) : [state, []]
     case 'restart':
       return restart(state)
+    case 'woken':
+      return wake(state)
+    case 'service-answered':
+      // Sent away with an answer, the stream has been through to the service all along: this is no news then.
+      return state.at === 'waiting' && !(state.error instanceof RefusedError)
+        ? [state, [{ kind: 'cut-pause' }]]
+        : [state, []]
     case 'opened':
       if (state.at !== 'opening' || event.iteration !== state.iteration) return [state, []]
       return [listening(state, { kind: 'none' }, event.requested), [{ kind: 'upload' }]]
     case 'ended':
       if (state.at === 'off' || state.at === 'waiting' || event.iteration !== state.iteration) return [state, []]
-      return fail(state, event.error, event.waitMs)
+      return fail(state, event.error, event.retryAfterMs)
     case 'uploads-completed':
       if (state.at !== 'listening' || state.progress.kind !== 'held') return [state, []]
       return [state, [completeEffect(state.progress.target, undefined)]]
@@ -149,11 +171,31 @@ function stepLine(state: Listening, line: Line | UnknownLine): Step {
         return [next, [{ kind: 'discard-credentials' }, ...effects]]
       }
       return [state, [{ kind: line.seconds <= TOKEN_RENEW_SECONDS ? 'prefetch-credentials' : 'renew-subscriptions' }]]
+    case 'stream-error':
+      return refused(state, line)
+    case 'stream-end': {
+      const [next, effects] = fail(state, undefined, line.retryAfterMs)
+      const message = `The service ended the stream: ${line.reason}`
+      const discard: SyncEffect[] = line.reason === 'token-expired' ? [{ kind: 'discard-credentials' }] : []
+      return [next, [{ kind: 'log', level: 'info', message }, ...discard, ...effects]]
+    }
     case 'data':
       return [state, [{ kind: 'log', level: 'warn', message: `Left out a data line for bucket ${line.batch.bucket}` }]]
     case 'unknown':
       return [state, [{ kind: 'log', level: 'debug', message: `Ignored a line of unknown kind "${line.wireKind}"` }]]
   }
+}
+
+/** What an HTTP answer would have said, had the stream not begun already. */
+function refused(state: Listening, line: Extract<Line, { kind: 'stream-error' }>): Step {
+  const { code, message, retryAfterMs } = line
+  const error = new RefusedError('sync-refused', `Cannot sync: the service ended the stream: ${code} ${message}`, {
+    wireCode: code,
+    retryAfterMs,
+  })
+  const [next, effects] = fail(state, error, retryAfterMs)
+  const discard: SyncEffect[] = code.startsWith(TOKEN_CODES) ? [{ kind: 'discard-credentials' }] : []
+  return [next, [{ kind: 'log', level: 'warn', message: error.message }, ...discard, ...effects]]
 }
 
 function completed(state: Listening, priority: number | undefined, outcome: CompletionOutcome): Step {
@@ -192,13 +234,18 @@ function restart(state: SyncState): Step {
     case 'off':
       return [state, []]
     case 'waiting':
-      return open(state, false)
+      return [state, [{ kind: 'cut-pause' }]]
     case 'opening':
     case 'listening': {
       const [next, effects] = open(state, state.at === 'listening' || state.hidden)
       return [next, [{ kind: 'close-stream' }, ...effects]]
     }
   }
+}
+
+function wake(state: SyncState): Step {
+  if (state.at === 'off') return [state, []]
+  return [{ ...state, failures: 0 }, state.at === 'waiting' ? [{ kind: 'cut-pause' }] : []]
 }
 
 function open(state: Attempt, hidden: boolean): Step {
@@ -213,11 +260,11 @@ function listening(state: Attempt, progress: Progress, requested: readonly Strea
 }
 
 /** An end in good order is no error, but it is waited after all the same. What went wrong before stays visible. */
-function fail(state: Attempt, error: Error | undefined, waitMs?: number): Step {
+function fail(state: Attempt, error: Error | undefined, retryAfterMs?: number): Step {
   const failures = error === undefined ? 1 : state.failures + 1
   return [
     { at: 'waiting', iteration: state.iteration, failures, error: error ?? state.error },
-    [{ kind: 'close-stream' }, { kind: 'pause', failures, waitMs }],
+    [{ kind: 'close-stream' }, { kind: 'pause', failures, retryAfterMs }],
   ]
 }
 

@@ -3,11 +3,11 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import type { SyncStore } from '../store/sync-store.ts'
 import type { StreamKey } from '../store/subscriptions.ts'
-import { backoffMs } from './backoff.ts'
+import { Pause, planPause } from './backoff.ts'
 import type { CredentialCache } from './credentials.ts'
 import { OFF, step } from './machine.ts'
 import type { SyncEffect, SyncEvent, SyncState } from './machine.ts'
-import { RefusedError } from './service-client.ts'
+import { retryAfterOf } from './refused-error.ts'
 import type { ServiceClient } from './service-client.ts'
 import type { BucketProgress } from './status.ts'
 import { readStream } from './stream.ts'
@@ -43,7 +43,8 @@ export class Runner {
   #tail: Promise<void> = Promise.resolve()
   #stream = new AbortController()
   #streamEnded: Promise<void> = Promise.resolve()
-  #pause = new AbortController()
+  #pause = new Pause()
+  #pauseOver = new AbortController()
 
   constructor(parts: RunnerParts) {
     this.#parts = parts
@@ -62,7 +63,7 @@ export class Runner {
   /** Ends the stream and every wait, and resolves when nothing runs any more. */
   async stop(): Promise<void> {
     this.#stream.abort()
-    this.#pause.abort()
+    this.#pauseOver.abort()
     await this.send({ kind: 'stop' })
     await this.#streamEnded
   }
@@ -96,7 +97,10 @@ export class Runner {
         this.#stream.abort()
         return undefined
       case 'pause':
-        this.#startPause(effect.failures, effect.waitMs)
+        this.#startPause(effect)
+        return undefined
+      case 'cut-pause':
+        this.#pause.cut()
         return undefined
       case 'store-data':
         return this.#storeData(effect)
@@ -153,7 +157,7 @@ export class Runner {
 
   #openStream(iteration: number): void {
     this.#stream.abort()
-    this.#pause.abort()
+    this.#pauseOver.abort()
     const stream = new AbortController()
     this.#stream = stream
     const before = this.#streamEnded
@@ -175,21 +179,27 @@ export class Runner {
       if (!signal.aborted) void this.send({ kind: 'ended', iteration })
     } catch (error) {
       if (signal.aborted) return
-      const waitMs = error instanceof RefusedError ? error.waitMs : undefined
       this.#parts.logger.log({ level: 'warn', message: 'The connection to the service failed', error })
-      void this.send({ kind: 'ended', iteration, error: toError(error), ...(waitMs === undefined ? {} : { waitMs }) })
+      void this.send({ kind: 'ended', iteration, error: toError(error), retryAfterMs: retryAfterOf(error) })
     }
   }
 
-  #startPause(failures: number, waitMs = 0): void {
+  #startPause({
+    failures,
+    retryAfterMs,
+  }: {
+    readonly failures: number
+    readonly retryAfterMs?: number | undefined
+  }): void {
     const { clock, random, retryDelayMs } = this.#parts
-    this.#pause.abort()
-    const pause = new AbortController()
+    this.#pauseOver.abort()
+    const over = new AbortController()
+    const pause = new Pause()
+    this.#pauseOver = over
     this.#pause = pause
-    const delayMs = Math.max(waitMs, backoffMs(failures, retryDelayMs, random()))
     const wait = async () => {
-      await clock.wait(delayMs, pause.signal)
-      if (!pause.signal.aborted) await this.send({ kind: 'retry-due' })
+      await pause.wait(clock, planPause({ failures, retryDelayMs, retryAfterMs, random: random() }), over.signal)
+      if (!over.signal.aborted) await this.send({ kind: 'retry-due' })
     }
     void wait()
   }

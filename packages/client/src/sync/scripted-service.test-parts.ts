@@ -9,13 +9,15 @@ export class ScriptedService {
   beforeWriteCheckpoint: () => Promise<void> = () => Promise.resolve()
   /** What the next calls are answered with, before anything else is. */
   readonly refusals: (() => Response | Error)[] = []
+  /** Answers a call of a path in the service's place. */
+  refuse: (path: string) => Response | Error | undefined = () => undefined
   format: 'ndjson' | 'bson' = 'ndjson'
   #opened = Promise.withResolvers<void>()
 
   readonly fetch: typeof fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input)
     const headers = new Headers(init?.headers)
-    const refusal = this.refusals.shift()?.()
+    const refusal = this.refuse(url.pathname) ?? this.refusals.shift()?.()
     if (refusal instanceof Error) throw refusal
     if (refusal !== undefined) return refusal
     if (url.pathname === '/write-checkpoint2.json') {

@@ -3,28 +3,14 @@ import type { SyncRequest } from '@headwater/protocol'
 import { parseWriteCheckpoint } from '../upload/queue.ts'
 import type { Clock } from '../clock.ts'
 import type { CredentialCache } from './credentials.ts'
+import { readRefusal } from './refused-error.ts'
 
 const BSON = 'application/vnd.powersync.bson-stream'
 
 /** Either form is read; text can be handed to SQLite as it comes, which makes a first download 1.8 times as fast. */
 const ACCEPT = `application/x-ndjson;q=0.9,${BSON};q=0.8`
 
-/** An answer's text may be a page of HTML; the start of it says enough. */
-const ERROR_TEXT_MAX = 500
-
 export type OpenStream = { readonly body: ReadableStream<Uint8Array>; readonly format: 'ndjson' | 'bson' }
-
-/** The service said no. `waitMs`: how long it asked to be left alone. */
-export class RefusedError extends HeadwaterError {
-  readonly status: number
-  readonly waitMs: number | undefined
-
-  constructor(message: string, status: number, waitMs: number | undefined) {
-    super('sync-refused', message)
-    this.status = status
-    this.waitMs = waitMs
-  }
-}
 
 type RequestParts = {
   readonly method: string
@@ -103,9 +89,8 @@ export class ServiceClient {
     const response = await fetch(endpoint + path, { ...init, headers, cache: 'no-store' })
     if (response.ok) return read(response)
     if (response.status === 401) credentials.discard(token)
-    const text = (await response.text()).slice(0, ERROR_TEXT_MAX)
-    const message = `Cannot sync: ${endpoint}${path.split('?')[0]} answered ${response.status} ${text}`
-    throw new RefusedError(message, response.status, readRetryAfter(response.headers.get('retry-after')))
+    const what = `Cannot sync: ${endpoint}${path.split('?')[0]} answered`
+    throw await readRefusal('sync-refused', what, response, this.#parts.clock.nowMs())
   }
 }
 
@@ -120,11 +105,6 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-/** Seconds only; the form with a date needs a clock that agrees with the service's. */
-function readRetryAfter(value: string | null): number | undefined {
-  return value !== null && /^\d{1,6}$/.test(value) ? Number(value) * 1000 : undefined
 }
 
 function readPath(value: unknown, path: readonly string[]): unknown {

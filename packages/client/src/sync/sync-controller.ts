@@ -152,7 +152,7 @@ export class SyncController {
     const { sql, changes, logger, clock, random, fetch, userAgent, listenForWakeUps } = this.#parts
     const clientId = await readClientId(sql)
     const retryDelayMs = options.retryDelayMs ?? DEFAULT_RETRY_DELAY_MS
-    const credentials = new CredentialCache(connector.fetchCredentials)
+    const credentials = new CredentialCache(connector.fetchCredentials, clock)
     const service = new ServiceClient({ clock, fetch, credentials, userAgent })
     const stopped = new AbortController()
     const runner = new Runner({
@@ -177,7 +177,11 @@ export class SyncController {
       retryDelayMs,
       throttleMs: options.crudUploadThrottleMs ?? DEFAULT_CRUD_UPLOAD_THROTTLE_MS,
       uploadData: () => this.#uploadInTurn(connector.uploadData, stopped.signal),
-      requestWriteCheckpoint: (signal) => service.requestWriteCheckpoint(clientId, signal),
+      requestWriteCheckpoint: async (signal) => {
+        const writeCheckpoint = await service.requestWriteCheckpoint(clientId, signal)
+        void runner.send({ kind: 'service-answered' })
+        return writeCheckpoint
+      },
       onStatus: (upload) => {
         this.#upload = upload
         this.#update()
@@ -189,7 +193,7 @@ export class SyncController {
     })
     const stopWakeUps = listenForWakeUps?.(() => {
       uploader.retryNow()
-      void runner.send({ kind: 'retry-due' })
+      void runner.send({ kind: 'woken' })
     })
     const uploads = uploader.run(stopped.signal)
     await runner.send({ kind: 'start' })

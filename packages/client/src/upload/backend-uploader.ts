@@ -1,5 +1,6 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { UploadSource } from '../connector.ts'
+import { readRefusal } from '../sync/refused-error.ts'
 import type { CrudEntryJson, CrudTransaction } from './crud.ts'
 
 /** A local transaction that the backend refused, with the reason for each bad entry. It is off the queue. */
@@ -60,7 +61,10 @@ export function createUploader(options: UploaderOptions): (database: UploadSourc
       response = await post(batch)
     }
     const transactions = batch.map(({ transaction }) => transaction)
-    if (!response.ok) throw await refusal(options.url, response)
+    if (!response.ok) {
+      const what = `Cannot upload to ${options.url}: the backend answered`
+      throw await readRefusal('upload-refused', what, response, Date.now())
+    }
     await settle(transactions, readResults(options.url, await response.json()), options)
   }
 }
@@ -120,14 +124,6 @@ async function settle(
   }
   await settled.complete()
   for (const each of rejected) options.onRejected?.(each)
-}
-
-async function refusal(url: string, response: Response): Promise<HeadwaterError> {
-  const body = (await response.text()).slice(0, 500)
-  return new HeadwaterError(
-    'upload-refused',
-    `Cannot upload to ${url}: the backend answered ${response.status} ${body}`,
-  )
 }
 
 const STATUSES: ReadonlySet<unknown> = new Set(['applied', 'replayed', 'rejected'])

@@ -4,7 +4,8 @@ import type { Logger } from '../logger.ts'
 import type { SqliteValue } from '../sqlite/driver.ts'
 import type { SqlDatabase } from '../sqlite/sql-database.ts'
 import { toBigInt } from '../store/complete.ts'
-import { backoffMs } from '../sync/backoff.ts'
+import { Pause, planPause } from '../sync/backoff.ts'
+import { retryAfterOf } from '../sync/refused-error.ts'
 import { mayAdopt, needsWriteCheckpoint } from './hold.ts'
 import type { QueueState } from './hold.ts'
 
@@ -37,7 +38,9 @@ export class Uploader {
   #wanted: 'no' | 'by-write' | 'at-once' = 'at-once'
   #wakeUp = () => {}
   #error: Error | undefined
-  #cutPause = () => {}
+  #failures = 0
+  /** What comes after the present round, if that fails. */
+  #pause = new Pause()
 
   constructor(parts: UploaderParts) {
     this.#parts = parts
@@ -59,7 +62,6 @@ export class Uploader {
     const stop = () => this.#wakeUp()
     signal.addEventListener('abort', stop, { once: true })
     const { clock, random, retryDelayMs, throttleMs, logger } = this.#parts
-    let failures = 0
     /** When the last round began that a write had started. */
     let roundBeganMs = -Infinity
     while (!signal.aborted) {
@@ -68,20 +70,22 @@ export class Uploader {
       if (byWrite) await clock.wait(Math.max(0, roundBeganMs + throttleMs - clock.monotonicMs()), signal)
       if (signal.aborted) return
       this.#wanted = 'no'
+      this.#pause = new Pause()
       const beganMs = clock.monotonicMs()
       try {
         const uploaded = await this.#round(signal)
         if (signal.aborted) return
-        failures = 0
+        this.#failures = 0
         this.#tell(false, undefined)
         if (uploaded && byWrite) roundBeganMs = beganMs
       } catch (error) {
         if (signal.aborted) return
-        failures += 1
+        this.#failures += 1
         this.#wanted = 'at-once'
         logger.log({ level: 'warn', message: 'Upload failed, trying again later', error })
         this.#tell(false, error instanceof Error ? error : new Error(String(error)))
-        await this.#pause(backoffMs(failures, retryDelayMs, random()), signal)
+        const rule = { failures: this.#failures, retryDelayMs, retryAfterMs: retryAfterOf(error), random: random() }
+        await this.#pause.wait(clock, planPause(rule), signal)
       }
     }
   }
@@ -147,17 +151,13 @@ export class Uploader {
     }
   }
 
-  /** Ends early when the network is back. */
-  async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    const cut = new AbortController()
-    this.#cutPause = () => cut.abort()
-    await this.#parts.clock.wait(delayMs, AbortSignal.any([signal, cut.signal]))
-    this.#cutPause = () => {}
-  }
-
-  /** Try now, even in the middle of a pause. */
+  /**
+   * There is reason to think that what failed works now. Heard in the middle of a round, too: one that then fails has
+   * begun too early, and is followed by another at once.
+   */
   readonly retryNow = (): void => {
-    this.#cutPause()
+    this.#failures = 0
+    this.#pause.cut()
     this.trigger()
   }
 }
