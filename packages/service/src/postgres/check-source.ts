@@ -5,7 +5,7 @@ import { openSession, type Session } from './connection.ts'
 import { addTablesSql, createPublicationSql, findPublication } from './publication.ts'
 import { readServerState } from './server.ts'
 import { findSlot, type SlotState } from './slot.ts'
-import { toSourceError } from './source-error.ts'
+import { findSqlState, toSourceError } from './source-error.ts'
 import {
   findSourceProblems,
   findUnpublished,
@@ -78,19 +78,38 @@ export async function readSourceFacts(session: Session, options: CheckOptions): 
 }
 
 /** What was changed of the publication. */
-export type Arranged = { readonly isCreated: boolean; readonly added: readonly CatalogTable[] }
+export type Arranged = {
+  readonly isCreated: boolean
+  readonly added: readonly CatalogTable[]
+  /** Not added yet: somebody else has locked one of them. To be tried again. */
+  readonly blocked: readonly CatalogTable[]
+}
+
+/** How long adding tables waits for the locks of others (VACUUM, CREATE INDEX): the session has more to do. */
+const PUBLICATION_LOCK_MS = 5_000
+
+/** SQLSTATE of a statement that waited too long for a lock. */
+const LOCK_NOT_AVAILABLE = '55P03'
 
 /** Runs the remedies that need nobody: makes the publication, or adds tables to it. */
 export async function arrangePublication(session: Session, facts: SourceFacts): Promise<Arranged> {
   const { publication, publicationName } = facts
   const unpublished = findUnpublished(facts)
+  const patience = `SET LOCAL lock_timeout = ${PUBLICATION_LOCK_MS}`
   if (publication === undefined) {
-    await session.query(createPublicationSql(publicationName, unpublished))
-    return { isCreated: true, added: unpublished }
+    await session.query(`${patience}; ${createPublicationSql(publicationName, unpublished)}`)
+    return { isCreated: true, added: unpublished, blocked: [] }
   }
   const added = publication.isOwner ? unpublished.filter(({ isOwner }) => isOwner) : []
-  if (added.length > 0) await session.query(addTablesSql(publicationName, added))
-  return { isCreated: false, added }
+  if (added.length === 0) return { isCreated: false, added, blocked: [] }
+  try {
+    await session.query(`${patience}; ${addTablesSql(publicationName, added)}`)
+    return { isCreated: false, added, blocked: [] }
+  } catch (error) {
+    const state = error instanceof HeadwaterError ? findSqlState(error.cause) : undefined
+    if (state !== LOCK_NOT_AVAILABLE) throw error
+    return { isCreated: false, added: [], blocked: added }
+  }
 }
 
 /** One error for everything that an operator must do before replication can start; undefined when nothing. */

@@ -3,7 +3,13 @@ import { appendFile, chmod, chown, cp, mkdtemp, readFile, rm, stat, writeFile } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { createTestDatabase, findFreePort, startTestPostgres, type TestPostgres } from '@headwater/testkit'
+import {
+  createTestDatabase,
+  findFreePort,
+  startFaultProxy,
+  startTestPostgres,
+  type TestPostgres,
+} from '@headwater/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSession } from './connection.ts'
 import { parseSourceUrl } from './source-url.ts'
@@ -140,4 +146,23 @@ test('a session that the server ends says so to who waits for it', async () => {
   await using session = await openSession(parseSourceUrl(db.url), { applicationName: 'to be ended', kind: 'sql' })
   await db.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'to be ended'`)
   await expect(session.lost).rejects.toMatchObject({ code: 'source-unreachable' })
+})
+
+test('a session whose server does not answer in time is given up, with everything that waits for it', async () => {
+  await using db = await createTestDatabase(postgres)
+  await using proxy = await startFaultProxy(postgres.port)
+  const url = new URL(db.url)
+  url.port = String(proxy.port)
+  const options = { applicationName: 'test', kind: 'sql', queryTimeoutMs: 300 } as const
+  await using session = await openSession(parseSourceUrl(url.href), options)
+  expect(await session.query('SELECT pg_sleep(0.5)', undefined, 5_000)).toHaveLength(1)
+
+  proxy.setFault({ kind: 'half-open' })
+  const failure = {
+    code: 'source-unreachable',
+    message: expect.stringContaining('did not answer a query within 0.3 s'),
+  }
+  const waiting = [session.query('SELECT 1'), session.query('SELECT 2'), session.lost]
+  await Promise.all(waiting.map((one) => expect(one).rejects.toMatchObject(failure)))
+  await expect(session.query('SELECT 3')).rejects.toMatchObject(failure)
 })

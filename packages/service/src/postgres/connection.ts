@@ -7,12 +7,27 @@ import { describeSource, type SourceUrl, toTlsOptions } from './source-url.ts'
 export type Session = AsyncDisposable & {
   readonly client: Client
   readonly source: SourceUrl
-  /** Parameters are bound as text; results are text by column name, null for NULL. */
-  readonly query: (text: string, parameters?: readonly (string | null)[]) => Promise<readonly SqlRow[]>
+  /**
+   * Parameters are bound as text; results are text by column name, null for NULL. When no answer comes in time, the
+   * session is given up: this query and all others reject with `source-unreachable`, and `lost` does.
+   */
+  readonly query: (
+    text: string,
+    parameters?: readonly (string | null)[],
+    /** Instead of that of the session. */
+    timeoutMs?: number,
+  ) => Promise<readonly SqlRow[]>
+  /** Until it is disposed of, the session is given up when the server says nothing for so long. */
+  readonly expectAnswer: (timeoutMs: number) => Expectation
   /** Rejects when the session is lost, with the reason; never resolves. */
   readonly lost: Promise<never>
   /** Cuts the connection without a word. */
   readonly destroy: () => void
+}
+
+export type Expectation = Disposable & {
+  /** The server said something: the time begins anew. */
+  readonly heard: () => void
 }
 
 export type SqlRow = { readonly [column: string]: string | null }
@@ -21,7 +36,17 @@ export type SessionOptions = {
   readonly applicationName: string
   /** `replication`: a walsender for this database; simple queries and replication commands only. */
   readonly kind: 'sql' | 'replication'
+  /** How long an answer may take before the connection counts as dead. */
+  readonly queryTimeoutMs?: number | undefined
+  /** How long a statement waits for a lock before it fails; default: as long as it takes. */
+  readonly lockTimeoutMs?: number | undefined
 }
+
+/**
+ * A network that swallows everything without a word is told from a busy server by this alone: TCP goes on for many
+ * minutes. Questions to the catalog and markers take milliseconds.
+ */
+export const QUERY_TIMEOUT_MS = 30_000
 
 /**
  * Text that Postgres sends depends on these, and a role or a database may override each default.
@@ -36,7 +61,6 @@ const SESSION_SETTINGS = [
   "SET bytea_output = 'hex'",
   "SET xmlbinary = 'base64'",
   'SET statement_timeout = 0',
-  'SET lock_timeout = 0',
   'SET idle_in_transaction_session_timeout = 0',
   "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false)",
 ].join('; ')
@@ -64,9 +88,9 @@ export async function openSession(source: SourceUrl, options: SessionOptions): P
       throw translate(second, source)
     })
   }
-  const session = toSession(client, source)
+  const session = toSession(client, source, options.queryTimeoutMs ?? QUERY_TIMEOUT_MS)
   try {
-    await session.query(SESSION_SETTINGS)
+    await session.query(`${SESSION_SETTINGS}; SET lock_timeout = ${options.lockTimeoutMs ?? 0}`)
     await clearNewerTimeouts(session)
   } catch (error) {
     session.destroy()
@@ -143,11 +167,25 @@ function translate(error: unknown, source: SourceUrl): HeadwaterError {
   return toSourceError(error, source)
 }
 
-function toSession(client: Client, source: SourceUrl): Session {
+function toSession(client: Client, source: SourceUrl, queryTimeoutMs: number): Session {
   const { promise: lost, reject } = Promise.withResolvers<never>()
   // Whoever waits sees the loss; nobody has to.
   lost.catch(() => undefined)
   let isClosing = false
+  let silence: HeadwaterError | undefined
+  const giveUp = (timeoutMs: number): void => {
+    silence ??= new HeadwaterError(
+      'source-unreachable',
+      `Cannot use the source database ${describeSource(source)} now: it did not answer a query within ` +
+        `${timeoutMs / 1000} s, so the connection is given up and opened again.`,
+    )
+    reject(silence)
+    client.connection.stream.destroy()
+  }
+  const expectAnswer = (timeoutMs: number): Expectation => {
+    const timer = setTimeout(giveUp, timeoutMs, timeoutMs)
+    return { heard: () => void timer.refresh(), [Symbol.dispose]: () => clearTimeout(timer) }
+  }
   client.on('error', (error) => reject(toSourceError(error, source)))
   client.on('end', () => {
     if (!isClosing) reject(toSourceError(new Error('the connection was closed by the server'), source))
@@ -156,7 +194,8 @@ function toSession(client: Client, source: SourceUrl): Session {
     client,
     source,
     lost,
-    query: async (text, parameters) => {
+    query: async (text, parameters, timeoutMs = queryTimeoutMs) => {
+      using _ = expectAnswer(timeoutMs)
       try {
         const result = await (parameters === undefined
           ? client.query<SqlRow>(text)
@@ -164,9 +203,10 @@ function toSession(client: Client, source: SourceUrl): Session {
         // Several statements in one text answer with one result each; nobody needs those.
         return Array.isArray(result) ? [] : result.rows
       } catch (error) {
-        throw toSourceError(error, source)
+        throw silence ?? toSourceError(error, source)
       }
     },
+    expectAnswer,
     destroy: () => {
       isClosing = true
       client.connection.stream.destroy()

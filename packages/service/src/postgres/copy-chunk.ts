@@ -77,6 +77,9 @@ export async function readChunk(session: Session, request: ChunkRequest): Promis
   }
 }
 
+/** Many pages may hold no row, and a slow disk takes its time over them; after so long the connection is dead. */
+const COPY_SILENCE_MS = 600_000
+
 type CopiedRows = { readonly rows: readonly (readonly (string | null)[])[]; readonly bytes: number }
 
 /** Undefined when there were more than `bytesMax`; the rest is then read and thrown away. */
@@ -90,7 +93,9 @@ async function copyRows(
   const rows: (readonly (string | null)[])[] = []
   let bytes = 0
   try {
+    using answer = session.expectAnswer(COPY_SILENCE_MS)
     for await (const piece of stream) {
+      answer.heard()
       bytes += (piece as Buffer).length
       if (bytes > request.bytesMax) {
         rows.length = 0

@@ -1,5 +1,5 @@
 import { HeadwaterError } from '@headwater/protocol'
-import type { Session } from './connection.ts'
+import { QUERY_TIMEOUT_MS, type Session } from './connection.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
 import { findSqlState } from './source-error.ts'
 
@@ -66,7 +66,8 @@ const READ_OLDEST_WRITER = `
 export async function createSlot(session: Session, slot: string): Promise<void> {
   await session.query(`SET statement_timeout = ${CREATE_TIMEOUT_MS}`)
   try {
-    await session.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot])
+    const create = "SELECT pg_create_logical_replication_slot($1, 'pgoutput')"
+    await session.query(create, [slot], CREATE_TIMEOUT_MS + QUERY_TIMEOUT_MS)
   } catch (error) {
     const state = error instanceof Error ? findSqlState(error.cause) : undefined
     if (state === QUERY_CANCELED) throw await describeBlocker(session, slot, error)

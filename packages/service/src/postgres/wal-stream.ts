@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import { HeadwaterError } from '@headwater/protocol'
-import type { Session } from './connection.ts'
+import { QUERY_TIMEOUT_MS, type Session } from './connection.ts'
 import { formatLsn, type Lsn, LSN_ZERO } from './lsn.ts'
 import { COALESCE_MS, FIRST_PACE, isBusy, isSteady, LARGE_READ_BYTES, stepReadPace } from './read-pace.ts'
 import { quoteIdentifier, quoteLiteral, toSourceError } from './source-error.ts'
@@ -79,6 +79,7 @@ export async function openWalStream(session: Session, options: WalStreamOptions)
   )
   ended.catch(() => undefined)
   try {
+    using _ = session.expectAnswer(QUERY_TIMEOUT_MS)
     await Promise.race([started, ended, session.lost])
   } catch (error) {
     client.connection.off('replicationStart', resolve)

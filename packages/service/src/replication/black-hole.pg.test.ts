@@ -33,6 +33,33 @@ test('a network that swallows everything without a word is noticed and left', { 
   expect([...(await service.rows()).keys()]).toEqual(['notes/1'])
 })
 
+test('a connection for questions that swallows everything does not keep write checkpoints waiting for ever', async () => {
+  await using db = await createTestDatabase(postgres)
+  await db.sql(`CREATE TABLE notes (id text PRIMARY KEY)`)
+  await using proxy = await startProxy(postgres.port)
+  const url = new URL(db.url)
+  url.port = String(proxy.port)
+  await using service = await startReplication(
+    { url: url.href, name: db.name },
+    { config: `${EVERYTHING}SELECT * FROM notes`, queryTimeoutMs: 500, pollMs: 600_000 },
+  )
+  await service.settle()
+
+  // That one is opened first; the stream goes on.
+  proxy.swallow(1)
+  const { replicator } = service
+  const waiting = [replicator().requestWriteCheckpoint('ann'), replicator().requestCheckpointNumber('bob', 7n)]
+  const failure = {
+    code: 'source-unreachable',
+    message: expect.stringContaining('did not answer a query within 0.5 s'),
+  }
+  await Promise.all(waiting.map((one) => expect(one).rejects.toMatchObject(failure)))
+  await db.sql(`INSERT INTO notes VALUES ('1')`)
+  await service.settle()
+  expect([...(await service.rows()).keys()]).toEqual(['notes/1'])
+  expect(await replicator().requestCheckpointNumber('bob', 7n)).toBe(7n)
+})
+
 /** Passes bytes on until told to swallow those of the connections that are open. */
 async function startProxy(port: number) {
   const pairs: (readonly [Socket, Socket])[] = []
@@ -49,8 +76,10 @@ async function startProxy(port: number) {
   const address = server.address() as AddressInfo
   return {
     port: address.port,
-    swallow: () => {
-      for (const [near, far] of pairs.splice(0)) {
+    /** The oldest `count` of them. */
+    swallow: (count = pairs.length) => {
+      const open = pairs.filter(([near]) => !near.destroyed)
+      for (const [near, far] of open.slice(0, count)) {
         near.unpipe(far)
         far.unpipe(near)
         near.resume()

@@ -1,4 +1,5 @@
 import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@headwater/testkit'
+import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EVERYTHING, type ReplicationUnderTest, startReplication } from './replication.test-parts.ts'
 
@@ -46,7 +47,6 @@ test('[sync-config 52] a table that is made later is synced when its name fits a
   await db.sql(`INSERT INTO log_b VALUES ('2', 'newer'); UPDATE log_a SET line = 'changed'`)
   await service.settle()
 
-  console.log(await service.countOperations(), await service.storage.readHead())
   expect(await service.rows()).toEqual(
     new Map([
       ['log_a/1', { id: '1', line: 'changed' }],
@@ -54,6 +54,26 @@ test('[sync-config 52] a table that is made later is synced when its name fits a
       ['log_b/2', { id: '2', line: 'newer' }],
     ]),
   )
+})
+
+test('a table that cannot be published for the locks of others is synced when they are gone, and nobody waits meanwhile', async () => {
+  await using db = await databaseWith(`CREATE TABLE log_a (id text PRIMARY KEY)`)
+  await using service = await startReplication(db, { config: `${EVERYTHING}SELECT * FROM "log_%"` })
+  await service.settle()
+  const waits = service.waitForEvent('publication-waits-for-lock')
+  const locker = new Client({ connectionString: db.url })
+  await locker.connect()
+  await locker.query('BEGIN; LOCK TABLE pg_publication_rel IN SHARE MODE')
+  await db.sql(`CREATE TABLE log_b (id text PRIMARY KEY); INSERT INTO log_b VALUES ('1')`)
+  expect((await waits).fields).toEqual({ publication: 'headwater', tables: ['public.log_b'] })
+  await service.settle()
+  const copied = waitForCopy(service, 'public.log_b')
+  await locker.query('COMMIT')
+  await locker.end()
+  await copied
+  await service.settle()
+  expect([...(await service.rows()).keys()]).toEqual(['log_b/1'])
+  expect(service.hasEvent('replication-interrupted')).toBe(false)
 })
 
 test('each tenant gets the tables of its own schema, also of one that is made later', async () => {

@@ -83,11 +83,20 @@ async function arrange(parts: PrepareParts): Promise<{ readonly facts: SourceFac
   }
   if (!problems.some(({ severity }) => severity === 'automatic')) return { facts, arranged: NOTHING_ARRANGED }
   const arranged = await runAutomatic(control, facts, problems)
-  log.info('publication-arranged', { publication })
+  logArranged(log, publication, arranged)
   return { facts: await readSourceFacts(control, options), arranged }
 }
 
-const NOTHING_ARRANGED: Arranged = { isCreated: false, added: [] }
+const NOTHING_ARRANGED: Arranged = { isCreated: false, added: [], blocked: [] }
+
+export function logArranged(log: Log, publication: string, { isCreated, added, blocked }: Arranged): void {
+  if (isCreated || added.length > 0) log.info('publication-arranged', { publication })
+  if (blocked.length === 0) return
+  log.warn('publication-waits-for-lock', {
+    publication,
+    tables: blocked.map(({ schema, name }) => `${schema}.${name}`),
+  })
+}
 
 const NOT_ALLOWED = '42501'
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { JsonObject } from '@headwater/protocol'
 import { OP_ID_ZERO } from '@headwater/protocol'
 import { compileSyncConfig, loadPlan, type Plan } from '@headwater/sync-config'
@@ -34,6 +35,7 @@ export type LogEvent = { readonly event: string; readonly fields: unknown }
 type Options = {
   readonly config: string
   readonly pollMs: number
+  readonly queryTimeoutMs: number
   readonly wrapStorage: (storage: BucketStorage) => ReplicatorParts['storage']
   readonly url: string
   readonly slot: string
@@ -75,6 +77,7 @@ export async function startReplication(
   let storage = await openSqliteStorage({ path, log })
   let settings: Options = {
     pollMs: 200,
+    queryTimeoutMs: 30_000,
     wrapStorage: (plain) => plain,
     url: database.url,
     slot: `slot_${database.name}`,
@@ -97,6 +100,7 @@ export async function startReplication(
         clock: realClock,
         random: () => 0,
         pollMs: settings.pollMs,
+        queryTimeoutMs: settings.queryTimeoutMs,
       },
       stop.signal,
     )
@@ -131,6 +135,8 @@ export async function startReplication(
       while (number === undefined) {
         await waitFor(isRunning)
         number = await running.replicator.requestWriteCheckpoint('settle').catch(() => undefined)
+        // A connection that is lost refuses at once, and is closed by what runs beside this loop.
+        await setImmediate()
       }
       for (;;) {
         const shown = await storage.readWriteCheckpoint('settle')

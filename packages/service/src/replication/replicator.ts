@@ -36,6 +36,7 @@ export type ReplicatorParts = {
   /** 0 … 1. */
   readonly random: () => number
   readonly pollMs?: number
+  readonly queryTimeoutMs?: number
 }
 
 export type Replicator = {
@@ -93,6 +94,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       slot: source.slot,
       instance: source.instance,
       pollMs: parts.pollMs ?? POLL_MS,
+      queryTimeoutMs: parts.queryTimeoutMs,
       isAnew: false,
       counts,
     }

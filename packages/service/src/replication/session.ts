@@ -33,6 +33,8 @@ export type SessionParts = {
   readonly instance: string | undefined
   /** How often the catalog is looked at for tables that came or went. */
   readonly pollMs: number
+  /** How long the source may take to answer; default: 30 s. */
+  readonly queryTimeoutMs: number | undefined
   readonly storage: ReplicationStorage
   readonly plan: Plan
   /** Build everything anew, whatever is stored. */
@@ -57,6 +59,9 @@ export type RunningSession = {
   readonly caughtUp: Promise<void>
 }
 
+/** A copy waits so long for a table that somebody locks; then others have their turn. Below the time of a query. */
+const COPY_LOCK_MS = 20_000
+
 /**
  * One connection's life: checks the source, streams, copies what is not copied, until `signal` aborts or something
  * fails; then everything it opened is closed and what was not stored is forgotten.
@@ -66,12 +71,12 @@ export async function runSession(
   onRunning: (session: RunningSession) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { source, storage } = parts
+  const { source, storage, queryTimeoutMs } = parts
   // Postgres cuts names, so what tells two services apart comes first.
   const applicationName = `headwater ${parts.instance ?? hostname()} ${parts.slot}`.slice(0, 63)
   await storage.rollback()
-  await using control = await openSession(source, { applicationName, kind: 'sql' })
-  await using copying = await openSession(source, { applicationName, kind: 'sql' })
+  await using control = await openSession(source, { applicationName, kind: 'sql', queryTimeoutMs })
+  await using copying = await openSession(source, { applicationName, kind: 'sql', lockTimeoutMs: COPY_LOCK_MS })
   await using replication = await openSession(source, { applicationName, kind: 'replication' })
   const start = await prepareSource({ ...parts, control, replication })
   const registry = createTableRegistry({

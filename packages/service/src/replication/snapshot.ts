@@ -217,8 +217,8 @@ async function waitForWriters({ session, clock, log }: CopierParts, table: strin
 /** The catalog does not have the table any more; the next look at it says so to the board. */
 class TableGone extends Error {}
 
-/** SQLSTATEs that concern one table: it is gone, a column is, or reading it is not allowed. */
-const OF_TABLE = new Set(['42P01', '42703', '42501', '42809', '3F000'])
+/** SQLSTATEs that concern one table: it is gone, a column is, reading it is not allowed, or somebody locks it. */
+const OF_TABLE = new Set(['42P01', '42703', '42501', '42809', '3F000', '55P03'])
 
 function isOfTable(error: unknown): boolean {
   if (error instanceof TableGone) return true

@@ -8,6 +8,7 @@ import type { Relation } from '../postgres/pgoutput.ts'
 import type { Clock } from '../clock.ts'
 import { type CopyBoard, toNewCopy } from './copy-board.ts'
 import type { NewCopy } from './copy-state.ts'
+import { logArranged } from './prepare.ts'
 import type { TableRegistry } from './table-registry.ts'
 
 export type TableChangesParts = {
@@ -44,9 +45,9 @@ async function publishNewTables(parts: TableChangesParts): Promise<readonly numb
     // Some versions stream on in silence, without the changes. The next session makes it again and starts anew.
     throw new HeadwaterError('source-not-ready', `Cannot go on: the publication "${publication}" was dropped.`)
   }
-  const { added } = await arrangePublication(control, facts)
-  if (added.length > 0) log.info('publication-arranged', { publication })
-  return added.map(({ oid }) => oid)
+  const arranged = await arrangePublication(control, facts)
+  logArranged(log, publication, arranged)
+  return arranged.added.map(({ oid }) => oid)
 }
 
 /** Compares the catalog with what is known, and starts what has to be done. */
