@@ -1,12 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import type { ProcessUsage } from '@headwater/testkit'
 
 /** A Node HTTP server that does nothing but write, in a process of its own: the limit of everything that is served. */
 export type BareServer = AsyncDisposable & {
-  /** `GET /<bytes>` streams that many bytes; `GET /hold` is answered by `broadcast`. */
+  /** `GET /<bytes>` streams that many bytes; a `POST` to anywhere is answered by `broadcast`. */
   readonly url: string
   /** Writes the text to every held response. */
   readonly broadcast: (text: string) => void
@@ -36,13 +36,6 @@ export async function startBareServer(): Promise<BareServer> {
   }
 }
 
-/** Opens a response that the bare server holds. */
-export function openHeld({ url }: BareServer): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    get(`${url}/hold`, { agent: false }, resolve).on('error', reject)
-  })
-}
-
 type Order = { readonly broadcast?: string; readonly usage?: true }
 
 function serve(): void {
@@ -50,7 +43,8 @@ function serve(): void {
   const chunk = Buffer.alloc(CHUNK_BYTES, 'x')
   const server = createServer((request, response) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' })
-    if (request.url === '/hold') {
+    if (request.method === 'POST') {
+      request.resume()
       response.flushHeaders()
       held.push(response)
     } else {

@@ -12,7 +12,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   evaluate: async () => (await import('./scenarios/evaluate.ts')).scenario,
   streaming: async () => (await import('./scenarios/streaming.ts')).scenario,
   snapshot: async () => (await import('./scenarios/snapshot.ts')).scenario,
-  serving: async () => (await import('./scenarios/serving.ts')).scenario,
+  serve: async () => (await import('./scenarios/serve.ts')).scenario,
   latency: async () => (await import('./scenarios/latency.ts')).scenario,
   'fan-out': async () => (await import('./scenarios/fan-out.ts')).scenario,
   buckets: async () => (await import('./scenarios/buckets.ts')).scenario,

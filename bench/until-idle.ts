@@ -7,7 +7,7 @@ const BUSY_SHARE_MAX = 0.05
 const PATIENCE_MS = 60_000
 
 /** Waits until the service has tidied up after what came before, so that a figure holds only its own work. */
-export async function untilIdle(service: ServiceProcess): Promise<void> {
+export async function untilIdle(service: Pick<ServiceProcess, 'readUsage'>): Promise<void> {
   const startedAtMs = performance.now()
   for (;;) {
     const before = await service.readUsage()
