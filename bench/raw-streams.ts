@@ -1,7 +1,6 @@
 /** Sync streams as the cheapest client that there can be has them: a socket, and bytes that it does not understand. */
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
-import { encodeSyncRequest } from '@headwater/protocol'
 
 export const TRANSPORTS = ['http', 'websocket'] as const
 export type Transport = (typeof TRANSPORTS)[number]
@@ -19,17 +18,7 @@ export type RawStreamOpen = {
 const PATH = '/sync/stream'
 
 /** A client that asks for everything that comes by default. */
-const REQUEST = JSON.stringify(
-  encodeSyncRequest({
-    buckets: [],
-    clientId: '0189c0de-0000-4000-8000-000000000001',
-    parameters: {},
-    appMetadata: {},
-    rawData: true,
-    includeDefaults: true,
-    subscriptions: [],
-  }),
-)
+const REQUEST = JSON.stringify({ buckets: [], raw_data: true, client_id: '0189c0de-0000-4000-8000-000000000001' })
 
 /**
  * Connects and asks for a stream, without waiting for anything: what comes is whatever the other side writes, with the
