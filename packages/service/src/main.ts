@@ -17,6 +17,7 @@ import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
 import { followRevocationTable, openRevocations } from './revoking.ts'
 import { type Replicating, startServing } from './serving.ts'
+import type { CompactionRun } from './storage/sqlite/compactor.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { systemClock } from './clock.ts'
@@ -63,7 +64,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const compiled = compileOrThrow(settings.syncConfig.content, path)
 
   await using opened = new AsyncDisposableStack()
-  const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log }))
+  const onCompacted = (run: CompactionRun): void => {
+    metrics.add('headwater_storage_compacted_operations_total', run.operations)
+    metrics.add('headwater_storage_freed_bytes_total', run.bytesFreed)
+    log.info('storage-compacted', { ...run, tookMs: Math.round(run.tookMs) })
+  }
+  const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log, onCompacted }))
   const parts: Parts = { settings, storage, log, metrics }
   const isFirstStart = (await storage.readResume()) === undefined
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
@@ -85,7 +91,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     requestCheckpointNumber: (key, number) => deployment.current().requestCheckpointNumber(key, number),
     readHealth: () => readHealth(deployment),
     readMetrics: async () => {
-      metrics.set('headwater_storage_size_bytes', (await storage.readStatus()).bytes)
+      const { bytes, compaction } = await storage.readStatus()
+      metrics.set('headwater_storage_size_bytes', bytes)
+      metrics.set('headwater_storage_compactions_count', compaction.isRunning ? 1 : 0)
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
     operator: createOperator({

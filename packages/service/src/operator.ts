@@ -28,7 +28,7 @@ import type { BucketStorage } from './storage/storage.ts'
 
 export type OperatorParts = {
   readonly settings: ServiceSettings
-  readonly storage: Pick<BucketStorage, 'readHead' | 'readStatus'>
+  readonly storage: Pick<BucketStorage, 'readHead' | 'readStatus' | 'compact'>
   readonly readReplication: () => ReplicationStatus
   /** The config that is served, or will be. */
   readonly readConfig: () => { readonly content: string; readonly plan: Plan }
@@ -106,6 +106,10 @@ export function createOperator(parts: OperatorParts): Operator {
         issued_before: new Date(issuedBeforeMs).toISOString(),
         expires_at: new Date(parts.revocations.expiryMs(revocation)).toISOString(),
       }
+    },
+    compact: async () => {
+      const { operations, bytesFreed } = await storage.compact()
+      return { operations, bytes_freed: bytesFreed }
     },
     describe: describeConfig,
   }

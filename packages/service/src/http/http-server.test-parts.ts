@@ -113,6 +113,7 @@ export const NO_OPERATOR: Operator = {
   deploy: notAsked,
   reprocess: notAsked,
   revoke: notAsked,
+  compact: notAsked,
   describe: notAsked,
 }
 

@@ -22,6 +22,7 @@ export type OperatorRoute =
   | 'executeSql'
   | 'reprocess'
   | 'revoke'
+  | 'compact'
   | 'validate'
   | 'deployConfig'
   | 'validateConfig'
@@ -65,6 +66,10 @@ export function createOperatorRoutes({ operator, nowMs }: Pick<HttpParts, 'opera
     revoke: call(async (request) =>
       answerData(await operator.revoke(readRevocation(await readFields(request), nowMs()))),
     ),
+    compact: call(async (request) => {
+      await readFields(request)
+      return answerData(await operator.compact())
+    }),
     validate: call(async (request) => {
       const { sync_rules: content } = await readFields(request)
       if (typeof content !== 'string') throw badRequest('sync_rules: expected the text of a sync config')

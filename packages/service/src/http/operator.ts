@@ -17,6 +17,8 @@ export type Operator = {
   readonly reprocess: () => Promise<Deployed>
   /** Ends the streams of these tokens and refuses them from now on; durable when it resolves. */
   readonly revoke: (revocation: Revocation) => Promise<Revoked>
+  /** Compacts the stored buckets; returns when that has ended. */
+  readonly compact: () => Promise<Compacted>
   /** What a config does, for people. */
   readonly describe: (content: string) => DescribedConfig
 }
@@ -29,6 +31,8 @@ export type Revoked = {
   /** When it is forgotten, as every token that it concerns has expired. */
   readonly expires_at: string
 }
+/** Operations that became a MOVE or went into a CLEAR. */
+export type Compacted = { readonly operations: number; readonly bytes_freed: number }
 
 export type Deployed = { readonly slot_name: string }
 

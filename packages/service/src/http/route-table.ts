@@ -220,6 +220,20 @@ const OPERATOR_ROUTES = {
     ),
     failures: { 503: 'It is in force, but could not be stored: a restart would forget it. Call again.' },
   },
+  compact: {
+    method: 'POST',
+    path: '/api/admin/v1/compact',
+    summary: 'Compacts the stored buckets now, instead of when enough is superseded. Answers when that has ended.',
+    token: 'operator',
+    body: OBJECT,
+    answer: data(
+      object({
+        operations: { type: 'integer', description: 'That became a MOVE or went into a CLEAR.' },
+        bytes_freed: { type: 'integer', description: 'For what is stored next: files do not become smaller.' },
+      }),
+    ),
+    failures: {},
+  },
   validate: {
     method: 'POST',
     path: '/api/admin/v1/validate',

@@ -62,6 +62,21 @@ export const METRIC_TABLE = {
     help: 'Rows read by first copies of tables.',
     labels: [],
   },
+  headwater_storage_compacted_operations_total: {
+    kind: 'counter',
+    help: 'Operations that compaction turned into a MOVE or took into a CLEAR.',
+    labels: [],
+  },
+  headwater_storage_compactions_count: {
+    kind: 'gauge',
+    help: 'Compactions at work: 1 or 0.',
+    labels: [],
+  },
+  headwater_storage_freed_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of bucket storage that compaction freed for what is stored next; the files do not become smaller.',
+    labels: [],
+  },
   headwater_storage_size_bytes: {
     kind: 'gauge',
     help: 'Size of bucket storage on disk, with its write-ahead log, which keeps up to 64 MiB.',

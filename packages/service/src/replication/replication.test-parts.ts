@@ -155,7 +155,7 @@ export async function startReplication(
     const plan = loadPlan(running.plan, { generation: head.generation, bucketsMax: 1_000 })
     const { buckets } = await plan.resolve(
       { claims, parameters: {}, includeDefaults: true, subscriptions: [] },
-      (keys) => storage.readLookups(keys, opId),
+      async (keys) => (await storage.readLookups(keys, opId)) ?? [],
     )
     const rows = new Map<string, Map<string, string>>()
     for (const { bucket } of buckets) {

@@ -2,6 +2,7 @@ import type { BucketName, Checksum, OperationFormat, OpId } from '@headwater/pro
 import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
 import type { Revocation } from '../auth/revocation.ts'
 import type { Lsn } from '../postgres/lsn.ts'
+import type { CheckpointPin } from './checkpoint-pins.ts'
 import type { CopyProgress, Delta, RowError, RowKey, RowStates, StoredCheckpoint } from './delta.ts'
 
 /** What the replicator needs of bucket storage. One writer at a time. */
@@ -66,14 +67,26 @@ export interface SyncStorage {
   readonly readHead: () => Promise<Head | undefined>
   /** Commits that may be seen, in order, from the call on; never misses one. Bounded: merged when the reader is slow. */
   readonly watchCommits: (signal: AbortSignal) => AsyncIterable<Commit>
-  /** Sum and count of each bucket's operations up to `upTo`, in the order of `buckets`; zero for unknown ones. */
-  readonly readSums: (buckets: readonly BucketName[], upTo: OpId) => Promise<readonly BucketSum[]>
+  /**
+   * From now on, and for ten minutes at most, what the checkpoint consists of is not compacted with what is newer. To be
+   * called before the first read, and disposed of after the last.
+   */
+  readonly pinCheckpoint: (checkpoint: OpId) => CheckpointPin
+  /**
+   * Sum and count of each bucket's operations up to `upTo`, in the order of `buckets`; zero for unknown ones. Undefined
+   * where compaction has gone past `upTo`, which then cannot be served any more: a newer checkpoint can.
+   */
+  readonly readSums: (buckets: readonly BucketName[], upTo: OpId) => Promise<readonly (BucketSum | undefined)[]>
   /**
    * Operations of one bucket with `after` < id ≤ `upTo`, ascending, already encoded for `format`.
    * At most about `limits.bytesMax` (one operation is never cut) and `limits.operationsMax`.
    */
   readonly readBucket: (read: BucketRead) => Promise<EncodedOperations>
-  readonly readLookups: (keys: readonly LookupKey[], upTo: OpId) => Promise<readonly (readonly LookupOutputs[])[]>
+  /** Undefined when what held at `upTo` is not known any more: at a newer checkpoint it is. */
+  readonly readLookups: (
+    keys: readonly LookupKey[],
+    upTo: OpId,
+  ) => Promise<readonly (readonly LookupOutputs[])[] | undefined>
   /** Highest write checkpoint of the key, or of every client, that the head covers. */
   readonly readWriteCheckpoint: (key: string) => Promise<bigint | undefined>
 }
@@ -103,8 +116,12 @@ export type EncodedOperations = {
   /** Id of the last operation in `body`; `after` of the read when empty. */
   readonly nextAfter: OpId
   readonly hasMore: boolean
-  /** A MOVE or CLEAR in `body` hides an operation above `upTo`: this checkpoint cannot be completed. */
-  readonly isSuperseded: boolean
+  /**
+   * A client that was sent `body` must not be told that it is complete at a checkpoint below this one: a MOVE or CLEAR in
+   * it stands for a row that is found here again. Above `upTo` with an empty `body`: what was asked for went into a CLEAR
+   * that comes after `upTo`.
+   */
+  readonly completeFrom: OpId
 }
 
 /** What operators may ask. */
@@ -121,6 +138,7 @@ export type StorageFigures = {
   readonly bytes: number
   readonly copies: readonly CopyProgress[]
   readonly rowErrors: readonly RowError[]
+  readonly compaction: CompactionFigures
 }
 
 /** Revoked tokens. No start of a generation concerns them. */
@@ -133,4 +151,22 @@ export interface RevocationStorage {
   }) => Promise<void>
 }
 
-export type BucketStorage = ReplicationStorage & SyncStorage & RevocationStorage & StorageStatus & AsyncDisposable
+/** Since this storage was opened. */
+export type CompactionFigures = {
+  readonly isRunning: boolean
+  /** Operations that became a MOVE or went into a CLEAR. */
+  readonly operations: number
+  readonly bytesFreed: number
+}
+
+export interface StorageUpkeep {
+  /** Compacts now what would else wait until there is more of it; returns what that did. */
+  readonly compact: () => Promise<CompactionFigures>
+}
+
+export type BucketStorage = ReplicationStorage &
+  SyncStorage &
+  RevocationStorage &
+  StorageStatus &
+  StorageUpkeep &
+  AsyncDisposable

@@ -1,3 +1,4 @@
+import { strict as assert } from 'node:assert'
 import { HeadwaterError, type OpId, type SyncRequest } from '@headwater/protocol'
 import type { LoadedPlan, Resolution } from '@headwater/sync-config'
 import type { VerifiedUser } from '../auth/claims.ts'
@@ -25,17 +26,37 @@ export type PrepareParts = {
   readonly noteResolved: NoteResolved
 }
 
-/** Finds out what a client has to be told, and notes it as told. */
+/**
+ * Finds out what a client has to be told, and notes it as told. The checkpoint is pinned from before its first read until
+ * `unpin`, or until a newer one is prepared.
+ */
 export class Preparation {
   readonly #parts: PrepareParts
+  #pin: Disposable | undefined
   #served: { readonly generation: number; readonly plan: LoadedPlan } | undefined
 
   constructor(parts: PrepareParts) {
     this.#parts = parts
   }
 
+  /** The client was brought to what was prepared, or never will be. */
+  unpin(): void {
+    this.#pin?.[Symbol.dispose]()
+    this.#pin = undefined
+  }
+
   /** Looks at everything; undefined when the client knows it all. Throws `no-sync-config`, `too-many-buckets`. */
   async prepareAll(): Promise<SendPlan | undefined> {
+    let tried: OpId | undefined
+    for (;;) {
+      const prepared = await this.#prepareNewest(tried)
+      if (prepared.kind === 'prepared') return prepared.plan
+      tried = prepared.checkpoint
+    }
+  }
+
+  /** `tried`: a checkpoint that compaction has gone past. */
+  async #prepareNewest(tried: OpId | undefined): Promise<Prepared> {
     const { storage, feed, subscription, state, writeCheckpointKey } = this.#parts
     // In this order: what the number stands for is then in the checkpoint, or in one before it.
     const writeCheckpoint = await storage.readWriteCheckpoint(writeCheckpointKey)
@@ -43,10 +64,11 @@ export class Preparation {
     if (served === undefined && this.#served === undefined) throw notReady()
     if (served === undefined || (this.#served !== undefined && this.#served.generation !== served.generation)) {
       subscription.isOver = true
-      return undefined
+      return NOTHING_TO_TELL
     }
     this.#served = served
-    if (state.isSuperseded && served.checkpoint <= state.checkpoint) return undefined
+    if (state.isSuperseded && served.checkpoint <= state.checkpoint) return NOTHING_TO_TELL
+    assert(tried === undefined || served.checkpoint > tried, 'Compaction has gone past the newest checkpoint')
     return this.#prepareResolved(served.plan, later(served.checkpoint, state.checkpoint), writeCheckpoint)
   }
 
@@ -56,32 +78,49 @@ export class Preparation {
     if (change.touchesAll || this.#served === undefined) return this.prepareAll()
     const checkpoint = later(change.checkpoint, state.checkpoint)
     const writeCheckpoint = highest(change.writeCheckpoint, state.writeCheckpoint)
-    if (change.mustResolve) return this.#prepareResolved(this.#served.plan, checkpoint, writeCheckpoint)
+    if (change.mustResolve) {
+      const prepared = await this.#prepareResolved(this.#served.plan, checkpoint, writeCheckpoint)
+      return prepared.kind === 'prepared' ? prepared.plan : this.prepareAll()
+    }
+    using pinned = new DisposableStack()
+    pinned.use(storage.pinCheckpoint(checkpoint))
     const sums = await readTotals(storage, [...change.buckets], checkpoint)
-    return this.#announce({ checkpoint, writeCheckpoint, change: { kind: 'touched', sums } })
+    if (sums === undefined) return this.prepareAll()
+    return this.#announce({ checkpoint, writeCheckpoint, change: { kind: 'touched', sums } }, pinned)
   }
 
-  async #prepareResolved(
-    plan: LoadedPlan,
-    checkpoint: OpId,
-    writeCheckpoint: bigint | undefined,
-  ): Promise<SendPlan | undefined> {
+  async #prepareResolved(plan: LoadedPlan, checkpoint: OpId, writeCheckpoint: bigint | undefined): Promise<Prepared> {
     const { storage, subscription, request, user, noteResolved } = this.#parts
+    using pinned = new DisposableStack()
+    pinned.use(storage.pinCheckpoint(checkpoint))
     const resolution = await resolveBuckets(storage, { plan, request, claims: user.claims, checkpoint })
+    if (resolution === undefined) return { kind: 'passed', checkpoint }
     noteResolved(user.userId, resolution)
     subscription.follow(interestOf(resolution), checkpoint)
     const entries = await readEntries(storage, resolution.buckets, checkpoint)
+    if (entries === undefined) return { kind: 'passed', checkpoint }
     const change = { kind: 'all', entries, streams: resolution.streams } as const
-    return this.#announce({ checkpoint, writeCheckpoint, change })
+    return { kind: 'prepared', plan: this.#announce({ checkpoint, writeCheckpoint, change }, pinned) }
   }
 
-  #announce(update: Update): SendPlan | undefined {
+  /** Takes the pin over when there is something to tell; else what is being sent, if anything, keeps its own. */
+  #announce(update: Update, pinned: DisposableStack): SendPlan | undefined {
     const { state } = this.#parts
     const plan = planSend(state.announced, update)
-    if (plan !== undefined) state.announce(plan, update)
+    if (plan === undefined) return undefined
+    state.announce(plan, update)
+    this.unpin()
+    this.#pin = pinned.move()
     return plan
   }
 }
+
+/** `passed`: compaction has gone past the checkpoint, so that it cannot be served. */
+type Prepared =
+  | { readonly kind: 'prepared'; readonly plan: SendPlan | undefined }
+  | { readonly kind: 'passed'; readonly checkpoint: OpId }
+
+const NOTHING_TO_TELL: Prepared = { kind: 'prepared', plan: undefined }
 
 function interestOf({ buckets, lookupKeys }: Resolution): Parameters<Subscription['follow']>[0] {
   return { buckets: buckets.map(({ bucket }) => bucket), lookupKeys }

@@ -11,11 +11,16 @@ export type Resolve = {
   readonly checkpoint: OpId
 }
 
-/** Which buckets a client gets. Throws `too-many-buckets`. */
-export function resolveBuckets(storage: SyncStorage, resolve: Resolve): Promise<Resolution> {
+/** Which buckets a client gets. Undefined when that is not known any more of the checkpoint. Throws `too-many-buckets`. */
+export async function resolveBuckets(storage: SyncStorage, resolve: Resolve): Promise<Resolution | undefined> {
   const { plan, request, claims, checkpoint } = resolve
-  const { parameters, includeDefaults, subscriptions, namesStreams } = request
-  return plan.resolve({ claims, parameters, includeDefaults, subscriptions, readsStreamErrors: namesStreams }, (keys) =>
-    storage.readLookups(keys, checkpoint),
-  )
+  const { parameters, includeDefaults, subscriptions, namesStreams: readsStreamErrors } = request
+  let isKnown = true
+  const asked = { claims, parameters, includeDefaults, subscriptions, readsStreamErrors }
+  const resolution = await plan.resolve(asked, async (keys) => {
+    const read = await storage.readLookups(keys, checkpoint)
+    isKnown &&= read !== undefined
+    return read ?? keys.map(() => [])
+  })
+  return isKnown ? resolution : undefined
 }

@@ -13,8 +13,8 @@ export class SessionState {
   /** Announced last; never goes back. */
   checkpoint = OP_ID_ZERO
   writeCheckpoint: bigint | undefined
-  /** A MOVE or CLEAR was sent that reaches beyond the checkpoint: it cannot be completed. */
-  isSuperseded = false
+  /** No checkpoint below this one may be completed: what was sent lacks rows that are found there again. */
+  completeFrom = OP_ID_ZERO
   readonly #entries = new Map<BucketName, BucketEntry>()
   /** Id of the last operation that the client has of each bucket, as it said itself or as it was sent. */
   readonly #positions = new Map<BucketName, OpId>()
@@ -24,6 +24,11 @@ export class SessionState {
 
   constructor(positions: SyncRequest['buckets']) {
     for (const { name, after } of positions) this.#positions.set(name, after)
+  }
+
+  /** The checkpoint that was announced last cannot be completed: a newer one must be. */
+  get isSuperseded(): boolean {
+    return this.completeFrom > this.checkpoint
   }
 
   get announced(): Announced {
@@ -49,7 +54,6 @@ export class SessionState {
     if (change.kind === 'all') this.#streams = change.streams
     this.checkpoint = checkpoint
     this.writeCheckpoint = writeCheckpoint
-    this.isSuperseded = false
     this.#isAnnounced = true
   }
 

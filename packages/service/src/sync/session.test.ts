@@ -252,14 +252,15 @@ test('a slow start shows a sign of life after a second and a half', async () => 
 })
 
 test('[protocol 49] a round that read what hides a later operation ends without any completion, also after more pages', async () => {
-  let hiding = true
+  let pages = 0
   await using service = await startService({
     grants: { log: 1, todos: 3 },
     wrapStorage: (storage) => ({
       ...storage,
       readBucket: async (read) => {
         const page = await storage.readBucket(read)
-        return { ...page, isSuperseded: hiding && page.hasMore }
+        pages += 1
+        return pages === 2 ? { ...page, completeFrom: toOpId(2_502n) } : page
       },
     }),
   })
@@ -268,10 +269,9 @@ test('[protocol 49] a round that read what hides a later operation ends without 
   const stream = service.connect()
   const read = async () => (await stream.chunk()).map((line) => (line.kind === 'data' ? line.batch.bucket : line.kind))
   const lines: string[] = []
-  while (lines.filter((line) => line === 'log').length < 3) lines.push(...(await read()))
-  expect(lines.splice(0)).toEqual(['checkpoint', 'log', 'log', 'log'])
+  while (lines.filter((line) => line === 'log').length < 2) lines.push(...(await read()))
+  expect(lines.splice(0)).toEqual(['checkpoint', 'log', 'log'])
 
-  hiding = false
   await service.storage.append(deltaAt(20, { operations: [put('log', 'later')] }))
   while (!lines.includes('checkpoint-complete')) lines.push(...(await read()))
   expect(lines).toEqual(['checkpoint-diff', 'log', 'partial-checkpoint-complete', 'todos', 'checkpoint-complete'])
@@ -420,7 +420,11 @@ async function startService({
         .finally(() => {
           progress.isDone = true
         })
-      while (!progress.isDone) await clock.advance(500)
+      while (!progress.isDone) {
+        await clock.advance(500)
+        // The stream may have given others a turn.
+        await new Promise(setImmediate)
+      }
       return work
     },
     [Symbol.asyncDispose]: async () => {

@@ -184,11 +184,13 @@ class Stream {
       }
       const end: RoundEnd = yield* this.#sendRound(plan)
       plan = end.kind === 'newer' ? end.plan : undefined
+      if (plan === undefined) this.#preparation.unpin()
     }
     if (this.#lines.length > 0) yield this.#lines.take()
   }
 
   close(): void {
+    this.#preparation.unpin()
     this.#timers.abort()
     this.#signal.removeEventListener('abort', this.#wake.call)
   }
@@ -251,21 +253,18 @@ class Stream {
     this.#lines.push(encodeLine(plan.line, this.#lineFormat))
     const turns = new Turns()
     const sentBefore = this.operationsSent
-    let isSuperseded = false
     for (const group of plan.groups) {
       for (const bucket of group.buckets) {
         while (this.#state.isUnfinished(bucket)) {
           const newer = await this.#findNewer(this.operationsSent - sentBefore)
           if (newer !== undefined) return { kind: 'newer', plan: newer }
-          isSuperseded = (await this.#sendPage(bucket)) || isSuperseded
+          await this.#sendPage(bucket)
           if (!this.#mayGoOn()) return ENDED
+          // Whatever is unfinished goes on under a newer checkpoint.
+          if (this.#state.isSuperseded) return IDLE
           if (this.#lines.length >= FLUSH_BYTES) yield this.#lines.take()
           if (turns.isOver) await turns.next()
         }
-      }
-      if (isSuperseded) {
-        this.#state.isSuperseded = true
-        return IDLE
       }
       if (group !== plan.groups.at(-1)) this.#pushPartial(group.priority)
     }
@@ -274,13 +273,13 @@ class Stream {
     return IDLE
   }
 
-  /** One data line at most; true when it hides an operation beyond the checkpoint. */
-  async #sendPage(bucket: BucketName): Promise<boolean> {
+  /** One data line at most. */
+  async #sendPage(bucket: BucketName): Promise<void> {
     const state = this.#state
     const after = state.positionOf(bucket)
     if (after >= state.checkpoint) {
       state.finish(bucket)
-      return false
+      return
     }
     const page = await this.#parts.storage.readBucket({
       bucket,
@@ -297,8 +296,8 @@ class Stream {
       this.operationsSent += count
       this.#parts.metrics.add('headwater_sync_operations_sent_total', count)
     }
+    if (page.completeFrom > state.completeFrom) state.completeFrom = page.completeFrom
     if (!hasMore) state.finish(bucket)
-    return page.isSuperseded
   }
 
   /** After a good part of a long round: what is newer and concerns this client, if anything. */

@@ -66,6 +66,7 @@ export class SharedRounds {
     const { format, entry, after, checkpoint, writeCheckpoint } = key
     const { bucket } = entry
     if (after >= checkpoint) return undefined
+    using _pin = this.#storage.pinCheckpoint(checkpoint)
     const [sum] = await this.#storage.readSums([bucket], checkpoint)
     if (sum === undefined || (sum.checksum === entry.checksum && sum.count === entry.count)) return undefined
     const page = await this.#storage.readBucket({
@@ -76,7 +77,7 @@ export class SharedRounds {
       bytesMax: BYTES_MAX,
       operationsMax: OPERATIONS_MAX,
     })
-    if (page.count === 0 || page.hasMore || page.isSuperseded) return undefined
+    if (page.count === 0 || page.hasMore || page.completeFrom > checkpoint) return undefined
     const lineFormat: LineFormat = format === 'bson' ? 'bson' : 'ndjson'
     const updated = { ...entry, checksum: sum.checksum, count: sum.count }
     const diff = { lastOpId: checkpoint, writeCheckpoint, updatedBuckets: [updated], removedBuckets: [] }

@@ -7,34 +7,38 @@ import { Turns } from './turns.ts'
 /** Buckets asked for at once; others run in between. */
 const BUCKETS_PER_READ = 250
 
-/** Sum and count of each bucket up to a checkpoint, in the order of `buckets`. */
+/**
+ * Sum and count of each bucket up to a checkpoint, in the order of `buckets`. Undefined when compaction has gone past it.
+ */
 export async function readTotals(
   storage: SyncStorage,
   buckets: readonly BucketName[],
   checkpoint: OpId,
-): Promise<BucketTotal[]> {
+): Promise<BucketTotal[] | undefined> {
   const totals: BucketTotal[] = []
   const turns = new Turns()
   for (let at = 0; at < buckets.length; at += BUCKETS_PER_READ) {
     const some = buckets.slice(at, at + BUCKETS_PER_READ)
     const sums = await storage.readSums(some, checkpoint)
-    for (const [n, { checksum, count }] of sums.entries()) {
-      const bucket = some[n]
-      if (bucket !== undefined) totals.push({ bucket, checksum, count })
+    for (const [n, bucket] of some.entries()) {
+      const sum = sums[n]
+      if (sum === undefined) return undefined
+      totals.push({ bucket, checksum: sum.checksum, count: sum.count })
     }
     if (turns.isOver) await turns.next()
   }
   return totals
 }
 
-/** Entries of a checkpoint line for the buckets that a client is granted. */
+/** Entries of a checkpoint line for the buckets that a client is granted; undefined as above. */
 export async function readEntries(
   storage: SyncStorage,
   granted: readonly GrantedBucket[],
   checkpoint: OpId,
-): Promise<BucketEntry[]> {
+): Promise<BucketEntry[] | undefined> {
   const names = granted.map(({ bucket }) => bucket)
   const totals = await readTotals(storage, names, checkpoint)
+  if (totals === undefined) return undefined
   return granted.flatMap(({ bucket, priority, reasons }, n) => {
     const total = totals[n]
     return total === undefined

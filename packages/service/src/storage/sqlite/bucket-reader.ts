@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert'
 import {
   type BucketName,
+  CHECKSUM_ZERO,
   documentsOf,
   encodeBsonElements,
   type OperationBytes,
@@ -8,8 +9,9 @@ import {
   toChecksum,
   toOpId,
 } from '@headwater/protocol'
+import { NO_TARGET } from '../compact.ts'
 import type { BucketRead, BucketSum, EncodedOperations } from '../storage.ts'
-import { type PackedBucket, type PackedBuckets, type Totals, TOTALS_ZERO } from './bucket-table.ts'
+import type { PackedBucket, PackedBuckets, Totals } from './bucket-table.ts'
 import type { ChunkReader } from './chunk-table.ts'
 import { countUpTo, type Run } from './run.ts'
 import { countEndingUpTo, type ReadableTail } from './tail.ts'
@@ -34,21 +36,29 @@ export class BucketReader {
     this.#tail = tail
   }
 
-  readSum(name: BucketName, upTo: OpId): BucketSum {
+  /** Undefined when operations up to `upTo` went into a CLEAR that comes after it. */
+  readSum(name: BucketName, upTo: OpId): BucketSum | undefined {
     const bucket = this.#packed.find(name)
-    const { count, sum } = bucket === undefined ? TOTALS_ZERO : this.#totalsAt(bucket, Number(upTo))
-    return { checksum: toChecksum(sum), count }
+    if (bucket === undefined) return { checksum: CHECKSUM_ZERO, count: 0 }
+    if (Number(upTo) < bucket.floorOp) return undefined
+    const { count, sum } = this.#totalsAt(bucket, Number(upTo))
+    return { checksum: toChecksum(sum), count: count - bucket.clearedCount }
   }
 
   /** See `SyncStorage.readBucket`. */
   read(read: BucketRead): EncodedOperations {
+    const bucket = this.#packed.find(read.bucket)
+    if (bucket === undefined) return join([], read, false)
+    if (read.upTo < bucket.floorOp && read.after < read.upTo) {
+      return { ...join([], read, true), completeFrom: toOpId(BigInt(bucket.floorOp)) }
+    }
     const pieces: Piece[] = []
     const upTo = Number(read.upTo)
     let position = Number(read.after)
     let operationsLeft = read.operationsMax
     let bytesLeft = read.bytesMax
     let hasMore = false
-    for (const { run, key } of this.#runsAfter(read.bucket, position, upTo)) {
+    for (const { run, key } of this.#runsAfter(bucket, position, upTo)) {
       const { firstOp, lastOp, count } = run.header
       const first = firstOp > position ? 0 : countUpTo(run.index, position)
       const end = lastOp <= upTo ? count : countUpTo(run.index, upTo)
@@ -94,9 +104,7 @@ export class BucketReader {
   }
 
   /** Runs that have operations with `after` < id ≤ `upTo`, in order. */
-  *#runsAfter(name: BucketName, after: number, upTo: number): Generator<NamedRun> {
-    const bucket = this.#packed.find(name)
-    if (bucket === undefined) return
+  *#runsAfter(bucket: PackedBucket, after: number, upTo: number): Generator<NamedRun> {
     let position = after
     while (position < bucket.opId) {
       const chunk = this.#chunks.findEndingAfter(bucket.id, position)
@@ -154,7 +162,7 @@ function join(pieces: readonly Piece[], read: BucketRead, hasMore: boolean): Enc
   const body: Uint8Array[] = []
   let count = 0
   let nextAfter = read.after
-  let isSuperseded = false
+  let completeFrom = NO_TARGET
   for (const piece of pieces) {
     const { encoded, run, from, to } = piece
     const { header } = run
@@ -165,15 +173,16 @@ function join(pieces: readonly Piece[], read: BucketRead, hasMore: boolean): Enc
     )
     count += to - from
     nextAfter = toOpId(BigInt(to === header.count ? header.lastOp : (run.index.opIds[to - 1] ?? 0)))
-    if (header.hasTargets && reachesBeyond(piece, Number(read.upTo))) isSuperseded = true
+    if (header.hasTargets) completeFrom = Math.max(completeFrom, highestTarget(piece))
   }
   const last = body.at(-1)
   // Each operation is stored with a comma behind it; the last one goes.
   if (read.format !== 'bson' && last !== undefined) body[body.length - 1] = last.subarray(0, -1)
-  return { body, count, nextAfter, hasMore, isSuperseded }
+  return { body, count, nextAfter, hasMore, completeFrom: toOpId(BigInt(completeFrom)) }
 }
 
-/** Is there a MOVE or CLEAR that depends on an operation after `upTo`? */
-function reachesBeyond({ run, from, to }: Piece, upTo: number): boolean {
-  return run.index.targets?.subarray(from, to).some((target) => target > upTo) ?? false
+function highestTarget({ run, from, to }: Piece): number {
+  let highest = NO_TARGET
+  for (const target of run.index.targets?.subarray(from, to) ?? []) if (target > highest) highest = target
+  return highest
 }

@@ -6,10 +6,22 @@ import { LruCache } from './lru-cache.ts'
 /** Totals of a bucket up to `opId`. */
 export type Totals = { readonly opId: number; readonly count: number; readonly sum: number }
 
-export const TOTALS_ZERO: Totals = { opId: 0, count: 0, sum: 0 }
+/** What is packed of a bucket, for readers. */
+export type PackedBucket = Totals & {
+  readonly id: number
+  /** Nothing is known of the bucket below this op id. */
+  readonly floorOp: number
+  /** Operations that were counted once and are no longer stored. */
+  readonly clearedCount: number
+}
 
-/** What is packed of a bucket. */
-export type PackedBucket = Totals & { readonly id: number }
+/** What compaction has to know of a bucket. */
+export type CompactedBucket = {
+  readonly packedCount: number
+  readonly clearedCount: number
+  readonly compactedCount: number
+  readonly liveCount: number
+}
 
 /** Names remembered in each direction. */
 const NAMES_MAX = 50_000
@@ -25,6 +37,11 @@ export class BucketTable {
   readonly #insert: StatementSync
   readonly #findPacked: StatementSync
   readonly #updatePacked: StatementSync
+  readonly #findCompacted: StatementSync
+  readonly #listPacked: StatementSync
+  readonly #updateCleared: StatementSync
+  readonly #updateCompacted: StatementSync
+  readonly #maxId: StatementSync
 
   constructor(writer: DatabaseSync) {
     this.#findId = writer.prepare('SELECT id FROM bucket WHERE name = ?')
@@ -36,6 +53,15 @@ export class BucketTable {
     this.#updatePacked = writer.prepare(
       'UPDATE bucket SET packed_op = ?, packed_count = ?, packed_sum = ? WHERE id = ?',
     )
+    this.#findCompacted = writer.prepare(
+      'SELECT packed_count, cleared_count, compacted_count, live_count FROM bucket WHERE id = ?',
+    )
+    this.#listPacked = writer.prepare(
+      'SELECT id FROM bucket WHERE id > ? AND id <= ? AND packed_count > compacted_count ORDER BY id',
+    )
+    this.#updateCleared = writer.prepare('UPDATE bucket SET floor_op = ?, cleared_count = ? WHERE id = ?')
+    this.#updateCompacted = writer.prepare('UPDATE bucket SET compacted_count = ?, live_count = ? WHERE id = ?')
+    this.#maxId = writer.prepare('SELECT MAX(id) AS id FROM bucket')
   }
 
   /** The number of a bucket, a new one if the name is new. */
@@ -67,6 +93,38 @@ export class BucketTable {
     this.#updatePacked.run(totals.opId, totals.count, totals.sum, id)
   }
 
+  readCompacted(id: number): CompactedBucket {
+    const row = this.#findCompacted.get(id)
+    assert(row !== undefined, `Bucket ${id} has operations but is not in the table of buckets`)
+    return {
+      packedCount: Number(row['packed_count']),
+      clearedCount: Number(row['cleared_count']),
+      compactedCount: Number(row['compacted_count']),
+      liveCount: Number(row['live_count']),
+    }
+  }
+
+  /** Numbers after `after` and up to `last` of buckets with operations that compaction has not looked at. */
+  listUncompacted(after: number, last: number): readonly number[] {
+    return this.#listPacked.all(after, last).map((row) => Number(row['id']))
+  }
+
+  /** The highest number given out. */
+  lastId(): number {
+    return Number(this.#maxId.get()?.['id'] ?? 0)
+  }
+
+  writeCleared(id: number, { floorOp, clearedCount }: Pick<PackedBucket, 'floorOp' | 'clearedCount'>): void {
+    this.#updateCleared.run(floorOp, clearedCount, id)
+  }
+
+  writeCompacted(
+    id: number,
+    { compactedCount, liveCount }: Pick<CompactedBucket, 'compactedCount' | 'liveCount'>,
+  ): void {
+    this.#updateCompacted.run(compactedCount, liveCount, id)
+  }
+
   /** After a rollback: numbers that were given to new names are not theirs any more. */
   forgetCached(): void {
     this.#ids.clear()
@@ -87,7 +145,9 @@ export class PackedBuckets {
 
   constructor(reader: DatabaseSync) {
     this.#findTotals = reader.prepare(FIND_PACKED)
-    this.#find = reader.prepare('SELECT id, packed_op, packed_count, packed_sum FROM bucket WHERE name = ?')
+    this.#find = reader.prepare(
+      'SELECT id, packed_op, packed_count, packed_sum, floor_op, cleared_count FROM bucket WHERE name = ?',
+    )
   }
 
   find(name: BucketName): PackedBucket | undefined {
@@ -95,7 +155,12 @@ export class PackedBuckets {
     if (known !== undefined) return known
     const row = this.#find.get(name)
     if (row === undefined) return undefined
-    const bucket = { id: Number(row['id']), ...toTotals(row) }
+    const bucket = {
+      id: Number(row['id']),
+      ...toTotals(row),
+      floorOp: Number(row['floor_op']),
+      clearedCount: Number(row['cleared_count']),
+    }
     this.#known.keep(name, bucket, 1)
     return bucket
   }
@@ -106,7 +171,7 @@ export class PackedBuckets {
     return toTotals(row)
   }
 
-  /** To be called when packed totals were committed. */
+  /** To be called when totals were committed. */
   forgetCached(): void {
     this.#known.clear()
   }

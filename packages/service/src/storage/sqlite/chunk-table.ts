@@ -40,10 +40,16 @@ export type Chunk = {
   readonly before: Totals
 }
 
+/** A chunk's run, and the bytes it takes in storage. */
+export type StoredRun = { readonly run: Run; readonly storedBytes: number }
+
 /** The writer's side of the table `chunk`. */
 export class ChunkWriter {
   readonly #builder = new RunBuilder()
   readonly #findLast: StatementSync
+  readonly #findFirst: StatementSync
+  readonly #findEndingBefore: StatementSync
+  readonly #findEndingAfter: StatementSync
   readonly #readBody: StatementSync
   readonly #insert: StatementSync
   readonly #delete: StatementSync
@@ -52,11 +58,11 @@ export class ChunkWriter {
   #nextId = 0
 
   constructor(writer: DatabaseSync) {
-    this.#findLast = writer.prepare(
-      `SELECT id, first_op, last_op, count, cum_count, cum_sum, bytes
-       FROM chunk WHERE bucket = ?
-       ORDER BY last_op DESC LIMIT 1`,
-    )
+    const prepareFind = (where: string): StatementSync => writer.prepare(findStatement(where))
+    this.#findLast = prepareFind('bucket = ? ORDER BY last_op DESC')
+    this.#findFirst = prepareFind('bucket = ? ORDER BY last_op')
+    this.#findEndingBefore = prepareFind('bucket = ? AND last_op < ? ORDER BY last_op DESC')
+    this.#findEndingAfter = prepareFind('bucket = ? AND last_op > ? ORDER BY last_op')
     this.#readBody = writer.prepare('SELECT body FROM chunk WHERE id = ?')
     this.#insert = writer.prepare(
       `INSERT INTO chunk (id, bucket, first_op, last_op, count, cum_count, cum_sum, bytes, body)
@@ -81,10 +87,10 @@ export class ChunkWriter {
     let bytes = runs.reduce((sum, run) => sum + run.payload.length, 0)
     let count = runs.reduce((sum, { header }) => sum + header.count, 0)
     for (;;) {
-      const last = before.count === 0 ? undefined : this.#lastOf(bucket)
+      const last = before.count === 0 ? undefined : toFound(this.#findLast.get(bucket))
       if (last === undefined || last.bytes >= Math.min(2 * bytes, LARGE_CHUNK_BYTES)) break
       if (last.bytes + bytes > CHUNK_BYTES_MAX || last.count + count > CHUNK_OPERATIONS_MAX) break
-      all.unshift(readChunkBody(this.#readBody.get(last.id)?.['body'], last.bytes))
+      all.unshift(this.read(last).run)
       this.#delete.run(last.id)
       before = last.before
       bytes += last.bytes
@@ -93,6 +99,31 @@ export class ChunkWriter {
     let totals = before
     for (const run of all) totals = this.#addRun(bucket, totals, run)
     return this.#flush(bucket, totals)
+  }
+
+  findFirst(bucket: number): Chunk | undefined {
+    return toFound(this.#findFirst.get(bucket))
+  }
+
+  /** The last chunk of the bucket that ends before `opId`. */
+  findEndingBefore(bucket: number, opId: number): Chunk | undefined {
+    return toFound(this.#findEndingBefore.get(bucket, opId))
+  }
+
+  /** The first chunk of the bucket that ends after `opId`. */
+  findEndingAfter(bucket: number, opId: number): Chunk | undefined {
+    return toFound(this.#findEndingAfter.get(bucket, opId))
+  }
+
+  read(chunk: Chunk): StoredRun {
+    const body = this.#readBody.get(chunk.id)?.['body']
+    return { run: readChunkBody(body, chunk.bytes), storedBytes: body instanceof Uint8Array ? body.length : 0 }
+  }
+
+  /** Puts one run where chunks were that follow each other; returns the bytes that it takes. */
+  replace(chunks: readonly Chunk[], run: Uint8Array, before: Pick<Totals, 'count' | 'sum'>): number {
+    for (const { id } of chunks) this.#delete.run(id)
+    return this.#store(run, { opId: 0, ...before })
   }
 
   #addRun(bucket: number, totals: Totals, run: Run): Totals {
@@ -124,25 +155,18 @@ export class ChunkWriter {
   #flush(bucket: number, totals: Totals): Totals {
     if (this.#builder.count === 0) return totals
     const bytes = this.#builder.finish(bucket)
-    const { firstOp, lastOp, count, sum } = readRunHeader(bytes, 0)
-    this.#insert.run(
-      this.#nextId,
-      bucket,
-      firstOp,
-      lastOp,
-      count,
-      totals.count,
-      totals.sum,
-      bytes.length,
-      toChunkBody(bytes),
-    )
-    this.#nextId += 1
+    this.#store(bytes, totals)
+    const { lastOp, count, sum } = readRunHeader(bytes, 0)
     return { opId: lastOp, count: totals.count + count, sum: (totals.sum + sum) >>> 0 }
   }
 
-  #lastOf(bucket: number): Chunk | undefined {
-    const row = this.#findLast.get(bucket)
-    return row === undefined ? undefined : toChunk(row)
+  /** Returns the bytes of the body. */
+  #store(run: Uint8Array, before: Totals): number {
+    const { bucket, firstOp, lastOp, count } = readRunHeader(run, 0)
+    const body = toChunkBody(run)
+    this.#insert.run(this.#nextId, bucket, firstOp, lastOp, count, before.count, before.sum, run.length, body)
+    this.#nextId += 1
+    return body.length
   }
 }
 
@@ -153,18 +177,13 @@ export class ChunkReader {
   readonly #readBody: StatementSync
 
   constructor(reader: DatabaseSync) {
-    this.#findEndingAfter = reader.prepare(
-      `SELECT id, first_op, last_op, count, cum_count, cum_sum, bytes
-       FROM chunk WHERE bucket = ? AND last_op > ?
-       ORDER BY last_op LIMIT 1`,
-    )
+    this.#findEndingAfter = reader.prepare(findStatement('bucket = ? AND last_op > ? ORDER BY last_op'))
     this.#readBody = reader.prepare('SELECT body FROM chunk WHERE id = ?')
   }
 
   /** The first chunk of the bucket that ends after `opId`. */
   findEndingAfter(bucket: number, opId: number): Chunk | undefined {
-    const row = this.#findEndingAfter.get(bucket, opId)
-    return row === undefined ? undefined : toChunk(row)
+    return toFound(this.#findEndingAfter.get(bucket, opId))
   }
 
   read(chunk: Chunk): Run {
@@ -180,7 +199,12 @@ export class ChunkReader {
   }
 }
 
-function toChunk(row: Record<string, unknown>): Chunk {
+function findStatement(where: string): string {
+  return `SELECT id, first_op, last_op, count, cum_count, cum_sum, bytes FROM chunk WHERE ${where} LIMIT 1`
+}
+
+function toFound(row: Record<string, unknown> | undefined): Chunk | undefined {
+  if (row === undefined) return undefined
   return {
     id: Number(row['id']),
     firstOp: Number(row['first_op']),

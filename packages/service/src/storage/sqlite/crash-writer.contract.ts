@@ -10,6 +10,7 @@ if (point === undefined) await storage.startGeneration(origin())
 for (let position = Number(point?.resume ?? 0) + 1; ; position++) {
   for (const delta of transactionAt(Number(seed), position)) await storage.append(delta)
   process.stdout.write(`${position}\n`)
-  // Lets the packer have its turns.
+  // Lets the packer have its turns, and compaction.
   if (position % 3 === 0) await new Promise(setImmediate)
+  if (position % 5 === 0) void storage.compact()
 }

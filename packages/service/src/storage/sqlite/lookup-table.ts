@@ -9,6 +9,7 @@ export class LookupWriter {
   readonly #close: StatementSync
   readonly #open: StatementSync
   readonly #clean: StatementSync
+  readonly #raiseFloor: StatementSync
 
   constructor(writer: DatabaseSync) {
     this.#dropNew = writer.prepare('DELETE FROM lookup WHERE key = ? AND row = ? AND outputs = ? AND since_op = ?')
@@ -19,7 +20,12 @@ export class LookupWriter {
       `INSERT INTO lookup (key, row, outputs, since_op) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET until_op = NULL`,
     )
-    this.#clean = writer.prepare('DELETE FROM lookup WHERE until_op <= ?')
+    this.#raiseFloor = writer.prepare('UPDATE position SET lookup_floor = ? WHERE lookup_floor < ?')
+    this.#clean = writer.prepare(
+      `DELETE FROM lookup WHERE (key, row, outputs, since_op) IN (
+         SELECT key, row, outputs, since_op FROM lookup WHERE until_op <= ? ORDER BY until_op LIMIT ?
+       )`,
+    )
   }
 
   /** Stores changes that hold from `opId` on; returns the keys whose entries are others now. */
@@ -39,9 +45,10 @@ export class LookupWriter {
     return touched
   }
 
-  /** Deletes entries that no checkpoint from `opId` on can see. */
-  clean(opId: number): void {
-    this.#clean.run(opId)
+  /** Deletes entries that no checkpoint from `opId` on can see, so many at most; returns how many they were. */
+  clean(opId: number, entriesMax: number): number {
+    this.#raiseFloor.run(opId, opId)
+    return Number(this.#clean.run(opId, entriesMax).changes)
   }
 }
 
@@ -60,8 +67,10 @@ function entryName({ key, outputs }: StoredLookup): string {
 /** The readers' side. */
 export class LookupReader {
   readonly #find: StatementSync
+  readonly #readFloor: StatementSync
 
   constructor(reader: DatabaseSync) {
+    this.#readFloor = reader.prepare('SELECT lookup_floor FROM position')
     this.#find = reader.prepare(
       `SELECT DISTINCT outputs FROM lookup
        WHERE key = ? AND since_op <= ? AND (until_op IS NULL OR until_op > ?)
@@ -70,8 +79,12 @@ export class LookupReader {
     this.#find.setReturnArrays(true)
   }
 
-  /** The entries of each key as they were at `opId`; several rows with equal outputs count as one. */
-  read(keys: readonly LookupKey[], opId: number): LookupOutputs[][] {
+  /**
+   * The entries of each key as they were at `opId`; several rows with equal outputs count as one. Undefined when that
+   * is not known any more.
+   */
+  read(keys: readonly LookupKey[], opId: number): LookupOutputs[][] | undefined {
+    if (opId < Number(this.#readFloor.get()?.['lookup_floor'] ?? 0)) return undefined
     return keys.map((key) =>
       this.#find.all(key, opId, opId).map((row: unknown) => {
         assert(Array.isArray(row) && typeof row[0] === 'string')

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { isDue } from '../compact.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { ChunkWriter } from './chunk-table.ts'
 import { transact } from './connection.ts'
@@ -32,6 +33,8 @@ export type PackerParts = {
   readonly tail: Tail
   readonly buckets: BucketTable
   readonly chunks: ChunkWriter
+  /** Called when a bucket has grown so much that compaction should look at it. */
+  readonly onGrown: (bucket: number) => void
   /** Called after a step was committed. */
   readonly onPacked: () => void
   /** Called after a step was rolled back. */
@@ -45,6 +48,7 @@ export class Packer {
   #idle: NodeJS.Timeout | undefined
   /** Steps go on until the tail is as small as this. */
   #goalBytes = 0
+  #waiting: (() => void)[] = []
 
   constructor(parts: PackerParts) {
     this.#parts = parts
@@ -59,6 +63,10 @@ export class Packer {
   wake(): void {
     if (this.#step !== undefined) return
     const { tail } = this.#parts
+    if (this.#waiting.length > 0) {
+      this.#work(0)
+      return
+    }
     if (tail.bytes >= PACK_FROM_BYTES || tail.rowCount >= TAIL_ROWS_MAX / 2) {
       this.#work(PACK_FROM_BYTES / 4)
       return
@@ -70,18 +78,30 @@ export class Packer {
     this.#idle.refresh()
   }
 
+  /** Packs what there is, in the background; resolves when nothing is left, or when the packer failed or was stopped. */
+  async drain(): Promise<void> {
+    if (this.#parts.tail.rowCount === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
+    this.#work(0)
+    await promise
+  }
+
   stop(): void {
     clearTimeout(this.#idle)
     clearImmediate(this.#step)
+    this.#release()
   }
 
   /** Packs one bucket, in the transaction that is open. `newer`: runs that follow what the tail has of it. */
   packBucket(bucket: number, newer: readonly Run[] = []): void {
-    const { tail, buckets, chunks } = this.#parts
+    const { tail, buckets, chunks, onGrown } = this.#parts
     const runs = tail.segmentsOf(bucket).map((segment) => tail.readSegment(segment))
     const totals = chunks.append(bucket, buckets.packedTotals(bucket), [...runs, ...newer])
     tail.drop(bucket)
     buckets.writePackedTotals(bucket, totals)
+    const { compactedCount: compacted, liveCount: live } = buckets.readCompacted(bucket)
+    if (isDue({ reachable: totals.count, compacted, live })) onGrown(bucket)
   }
 
   /** Packs everything, in the transaction that is open. */
@@ -109,10 +129,16 @@ export class Packer {
         this.wake()
       }, RETRY_MS).unref()
       onFailed(translateStorageError(error, 'pack stored operations'))
+      this.#release()
       return
     }
     onPacked()
     if (tail.bytes > this.#goalBytes) this.#work(this.#goalBytes)
+    else this.#release()
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   #packUntil(deadlineMs: number): void {

@@ -1,4 +1,4 @@
-import { type BucketName, type OpId, toChecksum } from '@headwater/protocol'
+import { type BucketName, toChecksum } from '@headwater/protocol'
 import { type Random, seededRandom } from '@headwater/testkit'
 import type { Delta, DeltaOperation } from '../delta.ts'
 import type { SyncStorage } from '../storage.ts'
@@ -43,19 +43,24 @@ function randomOperation(random: Random): DeltaOperation {
   return random.chance(0.8) ? { ...put(name, id), checksum } : { ...remove(name, id), checksum }
 }
 
-/** What a storage must hold after the transactions at 1 … `resume`: ids and checksums of each bucket's operations. */
-export function modelUpTo(
-  seed: number,
-  resume: number,
-): Map<BucketName, readonly { opId: number; checksum: number }[]> {
-  const model = new Map<BucketName, { opId: number; checksum: number }[]>()
+/** An operation as the model and a client see it; `row` is undefined where it has none. */
+export type ModelOperation = {
+  readonly opId: number
+  readonly op: 'PUT' | 'REMOVE' | 'MOVE' | 'CLEAR'
+  readonly checksum: number
+  readonly row: string | undefined
+}
+
+/** The whole history of each bucket after the transactions at 1 … `resume`. */
+export function modelUpTo(seed: number, resume: number): Map<BucketName, readonly ModelOperation[]> {
+  const model = new Map<BucketName, ModelOperation[]>()
   let last = 0
   for (let position = 1; position <= resume; position++) {
     for (const { operations } of transactionAt(seed, position)) {
-      for (const { bucket: name, checksum } of operations) {
+      for (const { bucket: name, checksum, id, kind } of operations) {
         last += 1
         const held = model.get(name) ?? []
-        held.push({ opId: last, checksum })
+        held.push({ opId: last, op: kind === 'put' ? 'PUT' : 'REMOVE', checksum, row: id })
         model.set(name, held)
       }
     }
@@ -63,30 +68,86 @@ export function modelUpTo(
   return model
 }
 
-/** The same of a storage, up to an op id, read in pages of random size. */
-export async function readModel(
+/** What a client holds of a bucket: the PUT of each row, and the sum of everything. */
+export type Held = { readonly rows: ReadonlyMap<string, number>; readonly sum: number }
+
+export const NOTHING_HELD: Held = { rows: new Map(), sum: 0 }
+
+/** What a client holds that held `before` and gets these operations. */
+export function holdAfter(before: Held, operations: readonly ModelOperation[]): Held {
+  const rows = new Map(before.rows)
+  let { sum } = before
+  for (const { op, opId: id, checksum, row = '' } of operations) {
+    sum = op === 'CLEAR' ? checksum : (sum + checksum) >>> 0
+    if (op === 'CLEAR') rows.clear()
+    else if (op === 'PUT') rows.set(row, id)
+    else if (op === 'REMOVE') rows.delete(row)
+  }
+  return { rows, sum }
+}
+
+/** What a new client holds of each bucket that gets everything up to `upTo`. */
+export function heldIn(
+  model: ReadonlyMap<BucketName, readonly ModelOperation[]>,
+  upTo = Infinity,
+): ReadonlyMap<BucketName, Held> {
+  return new Map(
+    [...model].map(([name, operations]) => [
+      name,
+      holdAfter(
+        NOTHING_HELD,
+        operations.filter(({ opId: id }) => id <= upTo),
+      ),
+    ]),
+  )
+}
+
+/** What a storage has of a bucket between two positions, read in pages of random size. */
+export async function readBetween(
+  storage: Pick<SyncStorage, 'readBucket'>,
+  name: BucketName,
+  { after, upTo }: { readonly after: number; readonly upTo: number },
+  random: Random,
+): Promise<{ readonly operations: readonly ModelOperation[]; readonly completeFrom: number }> {
+  const operations: ModelOperation[] = []
+  let completeFrom = 0
+  for (let hasMore = true; hasMore;) {
+    const page = await storage.readBucket({
+      bucket: name,
+      after: opId(operations.at(-1)?.opId ?? after),
+      upTo: opId(upTo),
+      format: 'ndjson',
+      bytesMax: random.between(1, 400_000),
+      operationsMax: random.between(1, 1500),
+    })
+    completeFrom = Math.max(completeFrom, Number(page.completeFrom))
+    hasMore = page.hasMore && page.count > 0
+    const read = JSON.parse(`[${Buffer.concat(page.body).toString()}]`) as WireOperation[]
+    operations.push(
+      ...read.map(({ op_id, op, checksum, object_id }) => ({ opId: Number(op_id), op, checksum, row: object_id })),
+    )
+  }
+  return { operations, completeFrom }
+}
+
+type WireOperation = {
+  readonly op_id: string
+  readonly op: ModelOperation['op']
+  readonly checksum: number
+  readonly object_id: string | undefined
+}
+
+/** As `heldIn`, of a storage. */
+export async function readHeld(
   storage: Pick<SyncStorage, 'readBucket'>,
   names: Iterable<BucketName>,
   random: Random,
-  upTo: OpId = opId(Number.MAX_SAFE_INTEGER),
-): Promise<Map<BucketName, readonly { opId: number; checksum: number }[]>> {
-  const model = new Map<BucketName, { opId: number; checksum: number }[]>()
+): Promise<ReadonlyMap<BucketName, Held>> {
+  const held = new Map<BucketName, Held>()
   for (const name of names) {
-    const held: { opId: number; checksum: number }[] = []
-    for (let hasMore = true; hasMore;) {
-      const page = await storage.readBucket({
-        bucket: name,
-        after: opId(held.at(-1)?.opId ?? 0),
-        upTo,
-        format: 'ndjson',
-        bytesMax: random.between(1, 400_000),
-        operationsMax: random.between(1, 1500),
-      })
-      hasMore = page.hasMore
-      const operations = JSON.parse(`[${Buffer.concat(page.body).toString()}]`) as { op_id: string; checksum: number }[]
-      held.push(...operations.map(({ op_id, checksum }) => ({ opId: Number(op_id), checksum })))
-    }
-    model.set(name, held)
+    const everything = { after: 0, upTo: Number.MAX_SAFE_INTEGER }
+    const { operations } = await readBetween(storage, name, everything, random)
+    held.set(name, holdAfter(NOTHING_HELD, operations))
   }
-  return model
+  return held
 }

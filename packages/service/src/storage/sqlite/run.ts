@@ -145,11 +145,11 @@ export class RunBuilder {
     return this.#payload.length + this.#text.length
   }
 
-  /** `json`: the operation as `formatOperation` writes it. */
-  add(opId: number, checksum: number, json: string): void {
+  /** `json`: the operation as `formatOperation` writes it. `target`: of a MOVE or CLEAR that has one, else 0. */
+  add(opId: number, checksum: number, json: string, target = 0): void {
     this.#text += json
     this.#text += ','
-    this.#waiting.push({ opId, checksum, length: json.length + 1 })
+    this.#waiting.push({ opId, checksum, target, length: json.length + 1 })
     if (this.#text.length >= ENCODE_FROM_CHARACTERS) this.#encode()
   }
 
@@ -218,14 +218,14 @@ export class RunBuilder {
     const text = this.#text
     const from = this.#payload.length
     if (this.#payload.text(text) === text.length) {
-      for (const { opId, checksum, length } of this.#waiting) this.#addToIndex(opId, checksum, length, 0)
+      for (const { opId, checksum, target, length } of this.#waiting) this.#addToIndex(opId, checksum, length, target)
     } else {
       // Beyond ASCII: each operation's bytes must be counted, and there may be line ends to escape.
       this.#payload.length = from
       let at = 0
-      for (const { opId, checksum, length } of this.#waiting) {
+      for (const { opId, checksum, target, length } of this.#waiting) {
         const bytes = this.#payload.text(escapeLineEnds(text.slice(at, at + length)))
-        this.#addToIndex(opId, checksum, bytes, 0)
+        this.#addToIndex(opId, checksum, bytes, target)
         at += length
       }
     }
@@ -248,7 +248,12 @@ export class RunBuilder {
   }
 }
 
-type WaitingOperation = { readonly opId: number; readonly checksum: number; readonly length: number }
+type WaitingOperation = {
+  readonly opId: number
+  readonly checksum: number
+  readonly target: number
+  readonly length: number
+}
 
 /** Texts of this size are in the processor's cache still when they are written. */
 const ENCODE_FROM_CHARACTERS = 16_384

@@ -6,7 +6,7 @@ export const PAGE_BYTES = 8192
 /**
  * The stored format, as steps forward; a database has done the first `user_version` of them.
  *
- * History: 1, the first layout; 2, a log in front of the row states.
+ * History: 1, the first layout; 2, a log in front of the row states; 3, compaction.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -106,6 +106,18 @@ const MIGRATIONS: readonly string[] = [
   `
   -- Changes of row states that are not merged into row_state yet, one row a delta.
   CREATE TABLE row_state_log (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
+  `,
+  `
+  -- Counts that include operations, as packed_count and cum_count do, are of all that were ever packed.
+  -- The id of the CLEAR that a bucket begins with: what it was before that is not known any more. 0 without one.
+  ALTER TABLE bucket ADD COLUMN floor_op INTEGER NOT NULL DEFAULT 0;
+  -- So many operations fewer than were ever packed are stored.
+  ALTER TABLE bucket ADD COLUMN cleared_count INTEGER NOT NULL DEFAULT 0;
+  -- How many operations the last compaction has looked at, counted from the bucket's beginning; PUTs that it left.
+  ALTER TABLE bucket ADD COLUMN compacted_count INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE bucket ADD COLUMN live_count INTEGER NOT NULL DEFAULT 0;
+  -- Lookup entries that ended up to this op id are gone.
+  ALTER TABLE position ADD COLUMN lookup_floor INTEGER NOT NULL DEFAULT 0;
   `,
 ]
 

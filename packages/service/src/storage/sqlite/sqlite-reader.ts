@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { HeadwaterError, OP_ID_ZERO, type OpId } from '@headwater/protocol'
 import type { Plan } from '@headwater/sync-config'
+import { CheckpointPins } from '../checkpoint-pins.ts'
 import type { StoredCheckpoint } from '../delta.ts'
 import type { Commit, Head, SyncStorage } from '../storage.ts'
 import { BucketReader } from './bucket-reader.ts'
@@ -26,6 +27,8 @@ export type SqliteReader = SyncStorage &
      * the last call and is not told of at this one counts as a commit that touches everything.
      */
     readonly findMissed: () => void
+    /** The oldest checkpoint that is pinned here, for the writer to pin it too: only then is it out of the way. */
+    readonly oldestPinned: () => OpId | undefined
   }
 
 const OPEN_ATTEMPTS = 50
@@ -51,6 +54,7 @@ export async function openSqliteReader(directory: string): Promise<SqliteReader>
 
 function readFrom(directory: string, first: ReadGeneration): SqliteReader {
   const watch = new CommitWatch()
+  const pins = new CheckpointPins(() => performance.now())
   let current = first
   /** What watchers were told of last. */
   let told = first.readPlace()
@@ -72,6 +76,7 @@ function readFrom(directory: string, first: ReadGeneration): SqliteReader {
   return {
     readHead: async () => current.read(() => current.head),
     watchCommits: (signal) => watch.watch(signal),
+    pinCheckpoint: (checkpoint) => pins.pin(checkpoint),
     readSums: async (names, upTo) => current.read(({ buckets }) => names.map((name) => buckets.readSum(name, upTo))),
     readBucket: async (read) => current.read(({ buckets }) => buckets.read(read)),
     readLookups: async (keys, upTo) => current.read(({ lookups }) => lookups.read(keys, Number(upTo))),
@@ -87,6 +92,7 @@ function readFrom(directory: string, first: ReadGeneration): SqliteReader {
       found = current.readPlace()
       if (isMissed) tell(unnamedCommit(current.number, current.head?.checkpoint))
     },
+    oldestPinned: () => pins.oldest(),
     [Symbol.dispose]: () => {
       current.close()
     },

@@ -3,17 +3,19 @@ import { dirname, resolve } from 'node:path'
 import type { BucketName } from '@headwater/protocol'
 import type { LookupKey } from '@headwater/sync-config'
 import type { Lsn } from '../../postgres/lsn.ts'
+import { CheckpointPins } from '../checkpoint-pins.ts'
 import type { BucketStorage, Commit, GenerationOrigin, StorageFigures } from '../storage.ts'
 import { BucketReader } from './bucket-reader.ts'
 import { PackedBuckets } from './bucket-table.ts'
 import { ChunkReader } from './chunk-table.ts'
 import { CommitWatch } from './commit-watch.ts'
+import type { CompactionRun } from './compactor.ts'
 import { closeConnections, openConnections } from './connection.ts'
 import { createGeneration, findGeneration, generationPath, removeGeneration } from './generation-file.ts'
 import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
 import { openRevocationFile } from './revocation-file.ts'
-import { SqliteWriter } from './sqlite-writer.ts'
+import { SqliteWriter, type SqliteWriterParts } from './sqlite-writer.ts'
 import { WriteCheckpointReader } from './write-checkpoint-table.ts'
 import { translateOpenError, translateStorageError } from './storage-error.ts'
 
@@ -21,6 +23,10 @@ export type SqliteStorageOptions = {
   /** A directory; created when missing. One process at a time. */
   readonly path: string
   readonly log: StorageLog
+  /** Told whenever compaction has nothing left to do and did something. */
+  readonly onCompacted?: (run: CompactionRun) => void
+  /** Of any clock that only goes forward; absent: that of the process. */
+  readonly monotonicMs?: () => number
 }
 
 export type StorageLog = {
@@ -31,12 +37,13 @@ export type StorageLog = {
  * Opens bucket storage in a directory of its own: one SQLite database, laid out as a log.
  * Throws `storage-locked` when another process uses it, `storage-full`, `storage-failed`.
  */
-export async function openSqliteStorage({ path, log }: SqliteStorageOptions): Promise<BucketStorage> {
+export async function openSqliteStorage(options: SqliteStorageOptions): Promise<BucketStorage> {
+  const { path } = options
   try {
     makeDirectory(resolve(path))
     const lock = lockDirectory(path)
     try {
-      return openLocked(path, lock, log)
+      return openLocked(options, lock)
     } catch (error) {
       lock[Symbol.dispose]()
       throw error
@@ -53,11 +60,14 @@ function makeDirectory(path: string): void {
   mkdirSync(path)
 }
 
-function openLocked(directory: string, lock: Disposable, log: StorageLog): BucketStorage {
+function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStorage {
+  const { path: directory, log, onCompacted = () => {}, monotonicMs = () => performance.now() } = options
   const watch = new CommitWatch()
   const revocations = openRevocationFile(directory)
+  const pins = new CheckpointPins(monotonicMs)
+  const onCommit = (commit: Commit): void => watch.publish(commit)
   const openFile = (number: number): GenerationStorage =>
-    openGeneration(generationPath(directory, number), log, (commit) => watch.publish(commit))
+    openGeneration(generationPath(directory, number), { log, pins, onCommit, onCompacted })
   let current = openFile(findGeneration(directory))
 
   const startGeneration = (origin: GenerationOrigin): number => {
@@ -90,6 +100,7 @@ function openLocked(directory: string, lock: Disposable, log: StorageLog): Bucke
 
     readHead: async () => current.writer.head,
     watchCommits: (signal) => watch.watch(signal),
+    pinCheckpoint: (checkpoint) => pins.pin(checkpoint),
     readSums: async (names: readonly BucketName[], upTo) => names.map((name) => current.buckets.readSum(name, upTo)),
     readBucket: async (read) => current.buckets.read(read),
     readLookups: async (keys: readonly LookupKey[], upTo) => current.lookups.read(keys, Number(upTo)),
@@ -99,6 +110,7 @@ function openLocked(directory: string, lock: Disposable, log: StorageLog): Bucke
     writeRevocations: revocations.writeRevocations,
 
     readStatus: async () => current.readStatus(),
+    compact: async () => current.writer.compact(),
     [Symbol.asyncDispose]: async () => {
       current.close()
       revocations[Symbol.dispose]()
@@ -120,15 +132,17 @@ type GenerationStorage = {
   readonly discard: () => void
 }
 
-function openGeneration(path: string, log: StorageLog, onCommit: (commit: Commit) => void): GenerationStorage {
+function openGeneration(
+  path: string,
+  given: Pick<SqliteWriterParts, 'log' | 'pins' | 'onCommit' | 'onCompacted'>,
+): GenerationStorage {
   const connections = openConnections(path)
   const { reader } = connections
   const packed = new PackedBuckets(reader)
   const chunks = new ChunkReader(reader)
   const writer = new SqliteWriter({
     database: connections.writer,
-    log,
-    onCommit,
+    ...given,
     onPacked: () => packed.forgetCached(),
     onUndone: () => {
       packed.forgetCached()

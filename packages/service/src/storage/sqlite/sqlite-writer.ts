@@ -2,11 +2,13 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { Delta } from '../delta.ts'
-import type { Commit, Head, ResumePoint, StorageFigures } from '../storage.ts'
+import type { CheckpointPins } from '../checkpoint-pins.ts'
+import type { Commit, CompactionFigures, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
 import { ChunkWriter } from './chunk-table.ts'
 import { Touched } from './commit-watch.ts'
+import { type CompactionRun, Compactor } from './compactor.ts'
 import { transact } from './connection.ts'
 import { CopyTable } from './copy-table.ts'
 import { encodeRuns, estimateBytes, groupByBucket } from './encode-operations.ts'
@@ -33,8 +35,10 @@ const LOOKUPS_KEPT_MS = 60_000
 export type SqliteWriterParts = {
   readonly database: DatabaseSync
   readonly log: StorageLog
+  readonly pins: CheckpointPins
   readonly onCommit: (commit: Commit) => void
-  /** Totals of packed buckets were committed. */
+  readonly onCompacted: (run: CompactionRun) => void
+  /** Totals of buckets were committed. */
   readonly onPacked: () => void
   /** Something was undone: what was cached may be wrong. */
   readonly onUndone: () => void
@@ -56,6 +60,7 @@ export class SqliteWriter {
   readonly #writeCheckpoints: WriteCheckpointWriter
   readonly #copies: CopyTable
   readonly #packer: Packer
+  readonly #compactor: Compactor
   readonly #builder = new RunBuilder()
   readonly #body = new ByteWriter(65_536)
   readonly #unshown = new Touched()
@@ -82,11 +87,26 @@ export class SqliteWriter {
     this.#lookups = new LookupWriter(database)
     this.#writeCheckpoints = new WriteCheckpointWriter(database)
     this.#copies = new CopyTable(database)
+    this.#compactor = new Compactor({
+      writer: database,
+      chunks: this.#chunks,
+      buckets: this.#buckets,
+      lookups: this.#lookups,
+      readLimit: () => this.#readLimit(),
+      onCleared: (operations) => this.#noteCleared(operations),
+      onCommitted: (hasCleared) => hasCleared && parts.onPacked(),
+      onFailed: (error) => {
+        this.#reload()
+        parts.log.warn('storage-compact-failed', { error })
+      },
+      onRunEnded: parts.onCompacted,
+    })
     this.#packer = new Packer({
       writer: database,
       tail: this.tail,
       buckets: this.#buckets,
       chunks: this.#chunks,
+      onGrown: (bucket) => this.#compactor.noteGrown(bucket),
       onPacked: () => this.#notePacked(),
       onFailed: (error) => {
         this.#reload()
@@ -98,6 +118,7 @@ export class SqliteWriter {
     if (this.#position.headOp > Number(this.#position.shown?.opId ?? 0)) this.#unshown.add([], [], true)
     this.#load()
     this.#packer.wake()
+    this.#compactor.wake()
   }
 
   get head(): Head | undefined {
@@ -125,7 +146,18 @@ export class SqliteWriter {
       operations: this.#position.operationCount,
       copies: this.#copies.read(),
       rowErrors: this.#copies.readErrors(),
+      compaction: this.#compactor.figures,
     }
+  }
+
+  /** See `StorageUpkeep.compact`. */
+  async compact(): Promise<CompactionFigures> {
+    const before = this.#compactor.figures
+    await this.#packer.drain()
+    this.#compactor.dropLookups(this.#readLimit())
+    await this.#compactor.compactAll()
+    const { isRunning, operations, bytesFreed } = this.#compactor.figures
+    return { isRunning, operations: operations - before.operations, bytesFreed: bytesFreed - before.bytesFreed }
   }
 
   append(delta: Delta): Commit {
@@ -181,6 +213,7 @@ export class SqliteWriter {
   /** For a generation that is not used any more. */
   stop(): void {
     this.#packer.stop()
+    this.#compactor.stop()
     this.rollback()
   }
 
@@ -199,6 +232,19 @@ export class SqliteWriter {
   #notePacked(): void {
     this.tail.noteCommitted()
     this.#parts.onPacked()
+    this.#compactor.wake()
+  }
+
+  /** What compaction may touch: what clients may see already, and none of them is being brought to an older state. */
+  #readLimit(): number {
+    const shown = Number(this.#position.shown?.opId ?? 0)
+    const pinned = this.#parts.pins.oldest()
+    return pinned === undefined ? shown : Math.min(shown, Number(pinned))
+  }
+
+  #noteCleared(operations: number): void {
+    this.#position = { ...this.#position, operationCount: this.#position.operationCount - operations }
+    this.#positions.write(this.#position)
   }
 
   /** Everything but the position, in the transaction that is open; returns the position it leads to. */
@@ -248,7 +294,10 @@ export class SqliteWriter {
     this.#open = undefined
     this.#skippedTo = undefined
     this.tail.noteCommitted()
-    if (this.#packedAny) this.#parts.onPacked()
+    if (this.#packedAny) {
+      this.#parts.onPacked()
+      this.#compactor.wake()
+    }
     this.#packedAny = false
     this.#packer.wake()
     if (!delta.show) return this.#nothingChanged()
@@ -260,7 +309,7 @@ export class SqliteWriter {
   #cleanLookups(shownOp: number): void {
     const now = performance.now()
     if (now - this.#lookupMark.atMs < LOOKUPS_KEPT_MS) return
-    this.#lookups.clean(this.#lookupMark.opId)
+    this.#compactor.dropLookups(Math.min(this.#lookupMark.opId, this.#readLimit()))
     this.#lookupMark = { opId: shownOp, atMs: now }
   }
 

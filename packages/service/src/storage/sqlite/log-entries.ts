@@ -1,0 +1,69 @@
+import { type LogEntry, NO_TARGET } from '../compact.ts'
+import type { Run } from './run.ts'
+
+/**
+ * The operations of a run as compaction looks at them. Reads no more of their JSON than it must: what stands where is
+ * said in `formatOperation`. Throws a RangeError when the bytes are not what that writes.
+ */
+export function readEntries(run: Run): LogEntry[] {
+  const { opIds, sums, ends, targets } = run.index
+  const payload = Buffer.from(run.payload.buffer, run.payload.byteOffset, run.payload.byteLength)
+  const entries: LogEntry[] = []
+  let from = 0
+  let sumBefore = 0
+  for (let n = 0; n < opIds.length; n++) {
+    const opId = opIds[n] ?? 0
+    const sum = sums[n] ?? 0
+    const checksum = (sum - sumBefore) >>> 0
+    const kindAt = from + OP_ID_FRAME + String(opId).length
+    const kind = KINDS.get(payload[kindAt])
+    if (kind === undefined) throw new RangeError('A stored operation is of no known kind')
+    entries.push(
+      kind === 'move' || kind === 'clear'
+        ? { kind, opId, checksum, target: targets?.[n] ?? NO_TARGET }
+        : { kind, opId, checksum, row: readRow(payload, kindAt + TYPE_FRAME[kind]) },
+    )
+    from = ends[n] ?? from
+    sumBefore = sum
+  }
+  return entries
+}
+
+/** By the first letter, which tells them apart. */
+const KINDS: ReadonlyMap<number | undefined, LogEntry['kind']> = new Map([
+  [0x50, 'put'],
+  [0x52, 'remove'],
+  [0x4d, 'move'],
+  [0x43, 'clear'],
+])
+
+/** What stands around the op id, before the kind. */
+const OP_ID_FRAME = '{"op_id":"'.length + '","op":"'.length
+/** From the kind to the type. */
+const TYPE_FRAME = { put: 'PUT","object_type":"'.length, remove: 'REMOVE","object_type":"'.length }
+const ID_FRAME = '","object_id":"'.length
+const CHECKSUM_FRAME = '","checksum":'.length
+const SUBKEY_FRAME = ',"subkey":"'.length
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+
+/** Type, id and subkey as they are written, with what stands between type and id: no other three read like that. */
+function readRow(payload: Buffer, typeAt: number): string {
+  const idEnd = endOfText(payload, endOfText(payload, typeAt) + ID_FRAME)
+  const subkeyAt = payload.indexOf(COMMA, idEnd + CHECKSUM_FRAME) + SUBKEY_FRAME
+  const subkeyEnd = endOfText(payload, subkeyAt)
+  return payload.toString('latin1', typeAt, idEnd) + payload.toString('latin1', subkeyAt - 1, subkeyEnd)
+}
+
+/** Where the quote stands that ends a JSON text. */
+function endOfText(payload: Buffer, from: number): number {
+  let at = from
+  for (;;) {
+    const byte = payload[at]
+    if (byte === QUOTE) return at
+    if (byte === undefined) throw new RangeError('A stored operation ends too early')
+    at += byte === BACKSLASH ? 2 : 1
+  }
+}
