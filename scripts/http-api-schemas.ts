@@ -29,7 +29,27 @@ export const SCHEMAS: { readonly [name: string]: JsonSchema } = {
     },
     ['error'],
   ),
-  Health: object({ ready: FLAG, started: FLAG, touched_at: TIME, reason: TEXT }, ['ready', 'started', 'touched_at']),
+  Health: object(
+    {
+      ready: FLAG,
+      started: FLAG,
+      touched_at: TIME,
+      problem: {
+        ...object(
+          {
+            stage: { enum: ['start', 'source', 'slot', 'wal', 'storage', 'copy', 'checkpoint'] },
+            since: TIME,
+            code: { ...TEXT, description: 'Of the table of errors, where there was one.' },
+            reason: TEXT,
+            remedy: TEXT,
+          },
+          ['stage', 'since', 'reason', 'remedy'],
+        ),
+        description: 'Why it is not ready, and what to do.',
+      },
+    },
+    ['ready', 'started', 'touched_at'],
+  ),
   SyncRequest: object({
     buckets: array(object({ name: TEXT, after: OP_ID }, ['name', 'after'])),
     client_id: orNull({ type: 'string', maxLength: 1_000 }),

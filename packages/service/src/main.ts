@@ -6,6 +6,7 @@ import { HeadwaterError } from '@headwater/protocol'
 import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
+import { judgeHealth, watchHealth } from './health.ts'
 import type { Health } from './http/probes.ts'
 import { boundLog } from './observe/bounded-log.ts'
 import { createLog, type Log, standardOutput } from './observe/log.ts'
@@ -16,7 +17,7 @@ import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } 
 import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
 import { followRevocationTable, openRevocations } from './revoking.ts'
-import { type Replicating, startServing } from './serving.ts'
+import { type Replicating, type Serving, startServing } from './serving.ts'
 import type { CompactionRun } from './storage/sqlite/compactor.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
@@ -86,14 +87,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     await deployment.replace(plan)
     return { kind: 'replaced', diagnostics }
   }
+  const readHealth = (): Health => judgeHealth(deployment.current().readStatus(), Date.now())
   const replicating: Replicating = {
     requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
     requestCheckpointNumber: (key, number) => deployment.current().requestCheckpointNumber(key, number),
-    readHealth: () => readHealth(deployment),
+    readHealth,
     readMetrics: async () => {
       const { bytes, compaction } = await storage.readStatus()
       metrics.set('headwater_storage_size_bytes', bytes)
       metrics.set('headwater_storage_compactions_count', compaction.isRunning ? 1 : 0)
+      metrics.set('headwater_canary_age_seconds', canaryAgeSeconds(deployment))
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
     operator: createOperator({
@@ -111,12 +114,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   opened.defer(serving.stop)
   // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
   const { url, operatorUrl } = await serving.listen()
-  const deployment = startReplication(parts, compiled.plan)
+  const deployment = startReplication(parts, compiled.plan, serving.untilShown)
   opened.defer(async () => {
     await serving.stop()
     await deployment.stop()
   })
   opened.defer(followRevocationTable(parts, revocations))
+  opened.defer(startHealthWatch(parts, readHealth))
   log.info('service-started', { url, operatorUrl })
 
   const rooms = opened.move()
@@ -156,7 +160,11 @@ async function checkAgainstSource({ source }: ServiceSettings, compiled: Compile
   return checkOrThrow(compiled, report)
 }
 
-function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan): Deployment {
+function startReplication(
+  { settings, storage, log, metrics }: Parts,
+  plan: Plan,
+  untilShown: Serving['untilShown'],
+): Deployment {
   const { bucketsMax } = settings.limits
   return deploy(plan, (next, isAnew, signal) =>
     startReplicator(
@@ -170,6 +178,8 @@ function startReplication({ settings, storage, log, metrics }: Parts, plan: Plan
         metrics,
         clock: systemClock,
         random: Math.random,
+        canaryMs: settings.source.canarySeconds * 1000,
+        untilShown,
       },
       signal,
     ),
@@ -181,18 +191,19 @@ function nameInstance(storagePath: string): string {
   return hash('sha256', `${hostname()}:${resolve(storagePath)}`).slice(0, 12)
 }
 
-/** The service can do its work when it is connected to its source and every first copy is done. */
-function readHealth(deployment: Deployment): Health {
-  const { phase, connection } = deployment.current().readStatus()
-  const copying =
-    connection?.copies.filter(({ mode, isDone }) => mode === 'first' && !isDone).map(({ table }) => table) ?? []
-  const touchedAtMs = connection?.lastHeardAtMs ?? Date.now()
-  if (phase.kind === 'waiting' || phase.kind === 'failed') {
-    return { started: phase.kind === 'waiting', ready: false, touchedAtMs, reason: phase.message }
+/** Gives what ends it. */
+function startHealthWatch({ log }: Parts, readHealth: () => Health): () => Promise<void> {
+  const stopping = new AbortController()
+  const ended = watchHealth(readHealth, { clock: systemClock, log }, stopping.signal)
+  return () => {
+    stopping.abort()
+    return ended
   }
-  if (phase.kind !== 'running') return { started: false, ready: false, touchedAtMs, reason: phase.kind }
-  if (copying.length > 0) return { started: true, ready: false, touchedAtMs, reason: `copying ${copying.join(', ')}` }
-  return { started: true, ready: true, touchedAtMs }
+}
+
+function canaryAgeSeconds(deployment: Deployment): number {
+  const { passedAtMs } = deployment.current().readStatus().canary
+  return passedAtMs === undefined ? 0 : (Date.now() - passedAtMs) / 1000
 }
 
 async function waitForBoth(first: Promise<void>, second: Promise<void>): Promise<void> {

@@ -13,7 +13,7 @@ import type { Log } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { SyncStorage } from './storage/storage.ts'
 import { awaitCheckpoint } from './sync/await-checkpoint.ts'
-import { createCheckpointFeed } from './sync/checkpoint-feed.ts'
+import { type CheckpointFeed, createCheckpointFeed } from './sync/checkpoint-feed.ts'
 import type { NoteResolved } from './sync/prepare.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
@@ -46,6 +46,8 @@ export type Serving = {
   readonly listen: () => Promise<Addresses>
   /** Serves a connection that another process has taken. */
   readonly accept: (listener: Listener, socket: Socket) => void
+  /** Resolves when clients are shown everything of the source up to a place, or when `signal` aborts. */
+  readonly untilShown: CheckpointFeed['untilShown']
   /** Settles after `stop`; rejects when storage fails. */
   readonly ended: Promise<void>
   /** Ends streams at a line, lets other requests finish, and cuts off what is left after a while. */
@@ -113,6 +115,7 @@ export function startServing(serving: ServingParts): Serving {
     accept: (listener, socket) => {
       serverOf(listener, forClients, forOperators).accept(socket)
     },
+    untilShown: feed.untilShown,
     ended: feed.ended,
     stop: () => (stopped ??= stop()),
   }

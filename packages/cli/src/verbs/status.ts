@@ -49,8 +49,13 @@ async function readStatus(url: string): Promise<Status> {
   }
   const metrics = await (await ask(url, '/metrics')).text()
   const figures = Object.entries(FIGURES).map(([figure, metric]) => [figure, findMetric(metrics, metric)])
-  const reason = 'reason' in probe ? String(probe.reason) : null
+  const reason = 'problem' in probe ? formatProblem(probe.problem) : null
   return { url, ready: probe.ready === true, reason, ...Object.fromEntries(figures) }
+}
+
+function formatProblem(problem: unknown): string {
+  const { stage, since, reason, remedy }: { readonly [field: string]: unknown } = Object(problem)
+  return `${String(stage)}, since ${String(since)}: ${String(reason)}. ${String(remedy)}`
 }
 
 async function ask(url: string, path: string): Promise<Response> {

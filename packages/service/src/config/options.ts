@@ -24,6 +24,8 @@ const schema = z.strictObject({
         .string()
         .regex(/^[a-z0-9_]{1,63}$/, 'lower-case letters, digits and underscores, 63 at most')
         .default('headwater'),
+      /** From one canary to the next. */
+      canarySeconds: z.number().min(0.1).max(3_600).default(5),
     },
     { error: (issue) => (issue.input === undefined ? SOURCE_MISSING : undefined) },
   ),

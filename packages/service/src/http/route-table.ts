@@ -132,7 +132,7 @@ const OPEN_ROUTES = {
   readiness: {
     method: 'GET',
     path: '/probes/readiness',
-    summary: 'Can it do its work: do clients get data?',
+    summary: 'Can it do its work: does what the source commits reach clients?',
     token: 'none',
     answer: PROBE,
     failures: PROBE_FAILURES,
@@ -140,7 +140,7 @@ const OPEN_ROUTES = {
   liveness: {
     method: 'GET',
     path: '/probes/liveness',
-    summary: 'Has replication shown a sign of life lately?',
+    summary: 'Does the process show signs of life? A source or a disk that is away is no reason to start it again.',
     token: 'none',
     answer: PROBE,
     failures: PROBE_FAILURES,

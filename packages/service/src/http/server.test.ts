@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refuse } from '../auth/claims.ts'
 import { endless, open, openSlowly, start, withToken, JSON_TYPE, AUTHORIZED, NOW_MS } from './http-server.test-parts.ts'
+import type { Health } from './probes.ts'
 
 describe('every response', () => {
   test('[protocol 12] may be read by scripts of any origin, errors and streams included', async () => {
@@ -131,20 +132,40 @@ describe('a token', () => {
 })
 
 describe('probes', () => {
-  test.each([
+  test.each<[health: Health, problem: object | undefined, statuses: { readonly [probe: string]: number }]>([
     [
-      { started: true, ready: true, touchedAtMs: NOW_MS },
+      { started: true, ready: true, touchedAtMs: NOW_MS, problem: undefined },
+      undefined,
       { startup: 200, readiness: 200, liveness: 200 },
     ],
     [
-      { started: true, ready: false, touchedAtMs: NOW_MS - 9_999 },
+      {
+        started: true,
+        ready: false,
+        touchedAtMs: NOW_MS - 9_999,
+        problem: {
+          stage: 'storage',
+          sinceMs: NOW_MS - 20_000,
+          code: 'storage-full',
+          reason: 'no room',
+          remedy: 'make some',
+        },
+      },
+      {
+        stage: 'storage',
+        since: new Date(NOW_MS - 20_000).toISOString(),
+        code: 'storage-full',
+        reason: 'no room',
+        remedy: 'make some',
+      },
       { startup: 200, readiness: 400, liveness: 200 },
     ],
     [
-      { started: false, ready: false, touchedAtMs: NOW_MS - 10_000 },
+      { started: false, ready: false, touchedAtMs: NOW_MS - 10_000, problem: undefined },
+      undefined,
       { startup: 400, readiness: 400, liveness: 400 },
     ],
-  ])('[protocol 14] answer %j with %j and need no token', async (health, statuses) => {
+  ])('[protocol 14] of %j say %j, answer %j and need no token', async (health, problem, statuses) => {
     const { url } = await start({ readHealth: () => health })
     for (const [probe, status] of Object.entries(statuses)) {
       const response = await fetch(`${url}/probes/${probe}`)
@@ -153,6 +174,7 @@ describe('probes', () => {
         ready: health.ready,
         started: health.started,
         touched_at: new Date(health.touchedAtMs).toISOString(),
+        ...(problem === undefined ? {} : { problem }),
       })
     }
   })

@@ -2,6 +2,16 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
 /** Every metric, by its name in Prometheus. Names end in their unit. `docs/reference/metrics.md` is checked against it. */
 export const METRIC_TABLE = {
+  headwater_canary_age_seconds: {
+    kind: 'gauge',
+    help: 'Time since a canary last came all the way from the source to a shown checkpoint; 0 before the first.',
+    labels: [],
+  },
+  headwater_canary_seconds: {
+    kind: 'histogram',
+    help: 'Time from writing a canary to the source until the checkpoint that has it is shown.',
+    labels: [],
+  },
   headwater_http_requests_total: {
     kind: 'counter',
     help: 'Requests answered, by route and status. A sync stream counts when it ends.',

@@ -4,7 +4,7 @@ import { decodeMarker, type Marker } from './marker.ts'
 const encode = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
 
 test.each<Marker>([
-  { kind: 'hello', slot: 's' },
+  { kind: 'canary', slot: 's' },
   { kind: 'chunk', slot: 's', chunk: 'c1' },
   { kind: 'remove-table', slot: 's', relationOid: 16384 },
   { kind: 'write-checkpoints', slot: 's', entries: [['user', '123']] },
@@ -13,7 +13,7 @@ test.each<Marker>([
 })
 
 test.each([
-  ['of another service', encode({ kind: 'hello', slot: 'other' })],
+  ['of another service', encode({ kind: 'canary', slot: 'other' })],
   ['of a later version', encode({ kind: 'new', slot: 's' })],
   ['that is no JSON', Buffer.from('hello')],
   ['with entries that are no numbers', encode({ kind: 'write-checkpoints', slot: 's', entries: [['u', 'x']] })],

@@ -9,8 +9,8 @@ export const MARKER_PREFIX = 'headwater'
  * committed before it was emitted comes before it. JSON; `slot` names whose it is, for others read the same log.
  */
 export type Marker =
-  /** A stream began; makes its first checkpoint. */
-  | { readonly kind: 'hello'; readonly slot: string }
+  /** Changes nothing, and is stored and shown all the same: to see whether that works. */
+  | { readonly kind: 'canary'; readonly slot: string }
   /** A chunk was read before this. */
   | { readonly kind: 'chunk'; readonly slot: string; readonly chunk: string }
   /** The rows of a table that is gone, or that is copied anew, are removed here. */
@@ -41,8 +41,8 @@ export function decodeMarker(content: Buffer, slot: string): Marker | undefined 
   if (typeof value !== 'object' || value === null || !('slot' in value) || value.slot !== slot) return undefined
   if (!('kind' in value)) return undefined
   switch (value.kind) {
-    case 'hello':
-      return { kind: 'hello', slot }
+    case 'canary':
+      return { kind: 'canary', slot }
     case 'chunk':
       return 'chunk' in value && typeof value.chunk === 'string'
         ? { kind: 'chunk', slot, chunk: value.chunk }

@@ -85,7 +85,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
 
   const applyMarker = async (delta: Delta, marker: Marker): Promise<Delta> => {
     switch (marker.kind) {
-      case 'hello':
+      case 'canary':
         return delta
       case 'write-checkpoints':
         return { ...delta, writeCheckpoints: [...delta.writeCheckpoints, ...marker.entries.map(toWriteCheckpoint)] }
@@ -124,7 +124,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
     const copies = board.takeChanged()
     const show = mayShow({ openCopies: counts.copiesHolding, notBefore, lastShown }, resume)
     const mustStore =
-      hasSlices || hasEffects(delta) || copies.length > 0 || markers.some(({ kind }) => kind === 'hello')
+      hasSlices || hasEffects(delta) || copies.length > 0 || markers.some(({ kind }) => kind === 'canary')
     if (!mustStore) {
       await skipTo(resume)
       return

@@ -7,6 +7,7 @@ import { OP_ID_ZERO } from '@headwater/protocol'
 import { compileSyncConfig, loadPlan, type Plan } from '@headwater/sync-config'
 import type { TestDatabase } from '@headwater/testkit'
 import type { Log } from '../observe/log.ts'
+import { createCheckpointFeed } from '../sync/checkpoint-feed.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
@@ -101,6 +102,8 @@ export async function startReplication(
         random: () => 0,
         pollMs: settings.pollMs,
         queryTimeoutMs: settings.queryTimeoutMs,
+        canaryMs: 5_000,
+        untilShown: createCheckpointFeed({ storage, loadPlan, bucketsMax: 1_000 }, stop.signal).untilShown,
       },
       stop.signal,
     )

@@ -2,6 +2,7 @@ import { type ErrorCode, ERROR_TABLE, HeadwaterError } from '@headwater/protocol
 import type { LoadedPlan, Plan } from '@headwater/sync-config'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Lsn } from '../postgres/lsn.ts'
 import { emitMarker } from '../postgres/marker.ts'
 import { toSourceError } from '../postgres/source-error.ts'
 import { parseSourceUrl } from '../postgres/source-url.ts'
@@ -9,6 +10,7 @@ import { EVERY_CLIENT } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { backoffMs } from './backoff.ts'
+import { createCanary } from './canary.ts'
 import { zeroCounts } from './counts.ts'
 import { type RunningSession, runSession, type SessionParts } from './session.ts'
 import { readStatus, type ReplicationStatus, type ReplicatorPhase } from './status.ts'
@@ -37,6 +39,10 @@ export type ReplicatorParts = {
   readonly random: () => number
   readonly pollMs?: number
   readonly queryTimeoutMs?: number
+  /** From the writing of one canary to that of the next. */
+  readonly canaryMs: number
+  /** Resolves when a checkpoint is shown that has everything up to a place, or when `signal` aborts. */
+  readonly untilShown: (place: Lsn, signal: AbortSignal) => Promise<void>
 }
 
 export type Replicator = {
@@ -60,6 +66,7 @@ const CATCH_UP_MS = 20_000
 export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Replicator {
   const { clock, log, random, source, storage } = parts
   const counts = zeroCounts()
+  const canary = createCanary(clock.nowMs)
   let phase: ReplicatorPhase = { kind: 'connecting' }
   let running: RunningSession | undefined
   const connected = (): RunningSession => {
@@ -97,6 +104,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       queryTimeoutMs: parts.queryTimeoutMs,
       isAnew: false,
       counts,
+      canary,
     }
     let wasRunning = false
     let mustBuildAnew = parts.isAnew ?? false
@@ -114,6 +122,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       })
       running = undefined
       if (failure === undefined) break
+      canary.await()
       if (!wasRunning && ERROR_TABLE[failure.code].retry !== 'backoff') throw failure
       attempt = clock.nowMs() - startedAtMs > GOOD_SESSION_MS ? 1 : attempt + 1
       const waitMs = backoffMs(attempt, failure.code, random())
@@ -161,7 +170,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
   }
   return {
     ended: runToEnd(),
-    readStatus: () => readStatus(phase, counts, running),
+    readStatus: () => readStatus({ phase, counts, canary: canary.read(), running }),
     requestWriteCheckpoint: (key) => writeCheckpoints.request(key),
     requestCheckpointNumber: (key, number) => writeCheckpoints.requestNumber(key, number),
   }

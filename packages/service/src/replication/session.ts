@@ -5,7 +5,7 @@ import type { LoadedPlan, Plan } from '@headwater/sync-config'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { openSession, type Session } from '../postgres/connection.ts'
-import { emitMarker } from '../postgres/marker.ts'
+import type { Lsn } from '../postgres/lsn.ts'
 import { findSlotReader, terminateReader } from '../postgres/slot.ts'
 import { findSqlState } from '../postgres/source-error.ts'
 import type { SourceUrl } from '../postgres/source-url.ts'
@@ -14,6 +14,7 @@ import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { type Applier, createApplier } from './applier.ts'
 import { BATCH_LIMITS } from './batches.ts'
+import { type Canary, runCanary } from './canary.ts'
 import { type CopyBoard, createCopyBoard } from './copy-board.ts'
 import { decodeCopy } from './copy-state.ts'
 import type { ReplicationCounts } from './counts.ts'
@@ -42,6 +43,10 @@ export type SessionParts = {
   /** Makes the plan ready for a generation. */
   readonly load: (generation: number) => Pick<LoadedPlan, 'forTable' | 'tables'>
   readonly counts: ReplicationCounts
+  readonly canary: Canary
+  readonly canaryMs: number
+  /** Resolves when a checkpoint is shown that has everything up to a place, or when `signal` aborts. */
+  readonly untilShown: (place: Lsn, signal: AbortSignal) => Promise<void>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -90,11 +95,11 @@ export async function runSession(
   for (const { oid } of start.published) await copyAgain(changes, oid)
 
   await using wal = await openStream(parts, replication, start, control, applicationName)
-  const hello = createMilestone()
+  const caughtUp = createMilestone()
   const storing = createStoring(storage, (delta, tookMs) => {
     if (delta.resume !== undefined) {
       wal.acknowledge(delta.resume)
-      hello.pass(delta.resume)
+      caughtUp.pass(delta.resume)
     }
     const { serverEnd, acknowledged } = wal.readPositions()
     parts.metrics.observe('headwater_replication_batch_seconds', tookMs / 1000)
@@ -107,20 +112,24 @@ export async function runSession(
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
   const { generation, highestWriteCheckpoint } = start
-  onRunning({ control, wal, board, generation, highestWriteCheckpoint, caughtUp: hello.passed })
+  onRunning({ control, wal, board, generation, highestWriteCheckpoint, caughtUp: caughtUp.passed })
 
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])
   const copier = { ...parts, session: copying, runId: crypto.randomUUID(), registry, board }
+  const readProgress = (): string => {
+    const { rows, operations, rowsCopied } = parts.counts
+    return [rows, operations, rowsCopied, wal.readPositions().acknowledged].join()
+  }
   const work = [
     stream({ parts, changes, wal, storing, applier }, stopped),
     runCopier(copier, stopped),
     watchCatalog(changes, stopped),
+    runCanary({ ...parts, control, readProgress }, caughtUp.set, stopped),
   ]
   // One may fail before they are waited for together.
   for (const one of work) one.catch(() => undefined)
   try {
-    hello.set(await emitMarker(control, { kind: 'hello', slot: parts.slot }))
     await Promise.race([...work, storing.failed, control.lost, copying.lost])
   } finally {
     stop.abort()

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@headwater/protocol'
 import { formatLsn } from '../postgres/lsn.ts'
+import type { AwaitedCanary, CanaryState } from './canary.ts'
 import type { ReplicationCounts } from './counts.ts'
 import type { RunningSession } from './session.ts'
 
@@ -16,6 +17,22 @@ export type ReplicationStatus = {
   readonly phase: ReplicatorPhase
   readonly counts: Readonly<ReplicationCounts>
   readonly connection: ConnectionStatus | undefined
+  readonly canary: CanaryStatus
+}
+
+/** Times are milliseconds since 1970. */
+export type CanaryStatus = {
+  /** When one has last come all the way; undefined: none since replication began. */
+  readonly passedAtMs: number | undefined
+  readonly awaited: AwaitedStatus | undefined
+}
+
+export type AwaitedStatus = {
+  readonly sinceMs: number
+  /** When something of what comes before it was last seen to move on. */
+  readonly movedAtMs: number
+  /** What it waits for next: to be written, to be read from the log, to be stored, to be shown. */
+  readonly next: 'source' | 'wal' | 'storage' | 'checkpoint'
 }
 
 export type ConnectionStatus = {
@@ -38,16 +55,35 @@ export type TableCopyStatus = {
   readonly rowsEstimated: number
 }
 
-export function readStatus(
-  phase: ReplicatorPhase,
-  counts: ReplicationCounts,
-  session: RunningSession | undefined,
-): ReplicationStatus {
+export function readStatus({
+  phase,
+  counts,
+  canary,
+  running,
+}: {
+  readonly phase: ReplicatorPhase
+  readonly counts: ReplicationCounts
+  readonly canary: CanaryState
+  readonly running: RunningSession | undefined
+}): ReplicationStatus {
   return {
     phase,
     counts: { ...counts },
-    connection: session === undefined ? undefined : readConnection(session),
+    connection: running === undefined ? undefined : readConnection(running),
+    canary: {
+      passedAtMs: canary.passedAtMs,
+      awaited: canary.awaited === undefined ? undefined : readAwaited(canary.awaited, running),
+    },
   }
+}
+
+function readAwaited({ sinceMs, movedAtMs, place }: AwaitedCanary, running: RunningSession | undefined): AwaitedStatus {
+  if (running === undefined || place === undefined) return { sinceMs, movedAtMs, next: 'source' }
+  const { serverEnd, acknowledged } = running.wal.readPositions()
+  if (acknowledged >= place) return { sinceMs, movedAtMs, next: 'checkpoint' }
+  // What has arrived and is not taken keeps the rest from arriving.
+  const hasArrived = serverEnd >= place || running.wal.hasData()
+  return { sinceMs, movedAtMs, next: hasArrived ? 'storage' : 'wal' }
 }
 
 function readConnection({ wal, board, generation }: RunningSession): ConnectionStatus {

@@ -1,4 +1,4 @@
-import { ERROR_TABLE, HeadwaterError } from '@headwater/protocol'
+import { ERROR_TABLE, type HeadwaterError } from '@headwater/protocol'
 import { CLOCK_TOLERANCE_SECONDS } from '../auth/claims.ts'
 import type { Revocation } from '../auth/revocation.ts'
 import { REVOCATIONS_MAX } from '../auth/revocations.ts'
@@ -54,7 +54,11 @@ async function followOnce(
 ): Promise<HeadwaterError | undefined> {
   const source = parseSourceUrl(parts.url, process.env)
   try {
-    const session = await openSession(source, { applicationName: 'headwater revocations', kind: 'sql' })
+    const session = await openSession(source, {
+      applicationName: 'headwater revocations',
+      kind: 'sql',
+      queryTimeoutMs: ANSWER_MS,
+    })
     // Ends a statement that is never answered, too.
     const leave = (): void => session.destroy()
     signal.addEventListener('abort', leave, { once: true })
@@ -82,7 +86,7 @@ async function follow(
   let from = FIRST_TRANSACTION
   let rereadAtMs = clock.nowMs() + REREAD_MS
   while (!signal.aborted) {
-    const page = await answerOf(reader.read(from), clock)
+    const page = await reader.read(from)
     onRead()
     from = page?.nextTransaction ?? FIRST_TRANSACTION
     const nowMs = clock.nowMs()
@@ -98,20 +102,4 @@ async function follow(
 /** A moment in the future would keep out a user who signs in anew, and nothing takes a revocation back. */
 function toRevocation(row: RevocationRow, nowMs: number): Revocation {
   return { ...row, issuedBeforeMs: Math.min(row.issuedBeforeMs, nowMs + CLOCK_TOLERANCE_SECONDS * 1000) }
-}
-
-async function answerOf<Result>(answer: Promise<Result>, clock: Clock): Promise<Result> {
-  const over = new AbortController()
-  const late = async (): Promise<never> => {
-    await clock.wait(ANSWER_MS, over.signal)
-    throw new HeadwaterError(
-      'source-unreachable',
-      `Cannot read revocations: the source has not answered for ${ANSWER_MS / 1000} s.`,
-    )
-  }
-  try {
-    return await Promise.race([answer, late()])
-  } finally {
-    over.abort()
-  }
 }

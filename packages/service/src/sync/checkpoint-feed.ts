@@ -1,5 +1,6 @@
 import type { BucketName, OpId } from '@headwater/protocol'
 import type { LoadedPlan, LoadOptions, LookupKey, Plan } from '@headwater/sync-config'
+import type { StoredCheckpoint } from '../storage/delta.ts'
 import type { Commit, SyncStorage } from '../storage/storage.ts'
 import { SubscriberMap } from './subscriber-map.ts'
 
@@ -17,6 +18,8 @@ export type CheckpointFeed = {
   readonly subscribe: (writeCheckpointKey: string) => Subscription
   /** What is served now; undefined until the first copy is done. */
   readonly readServed: () => Promise<Served | undefined>
+  /** Resolves when what the feed has handed out has everything of the source up to a place, or when `signal` aborts. */
+  readonly untilShown: (place: StoredCheckpoint['lsn'], signal: AbortSignal) => Promise<void>
   /** Settles when the feed was stopped by its signal; rejects when storage fails. */
   readonly ended: Promise<void>
 }
@@ -117,6 +120,10 @@ type FeedMaps = {
   readonly byWriteCheckpoint: SubscriberMap<string>
   /** The checkpoint that was handed out last. */
   newest: OpId | undefined
+  /** Where it is in the log of the source. */
+  shownTo: StoredCheckpoint['lsn'] | undefined
+  /** Called whenever that moves. */
+  readonly waiting: Set<() => void>
 }
 
 /** Starts to read commits at once, until `signal` aborts. */
@@ -127,6 +134,8 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
     byLookup: new SubscriberMap(),
     byWriteCheckpoint: new SubscriberMap(),
     newest: undefined,
+    shownTo: undefined,
+    waiting: new Set(),
   }
   let loaded: { readonly generation: number; readonly plan: LoadedPlan } | undefined
 
@@ -142,6 +151,7 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
   return {
     subscribe: (writeCheckpointKey) => new Subscription(maps, writeCheckpointKey),
     readServed,
+    untilShown: (place, signal) => untilShown(maps, place, signal),
     ended: handOut(maps, storage, signal),
   }
 }
@@ -154,7 +164,7 @@ async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: Ab
       // Without a generation at the start there was no session of an older one.
       if (generation !== undefined && commit.generation !== generation) endAll(maps)
       generation = commit.generation
-      if (commit.checkpoint !== undefined) touchAll(maps, commit, commit.checkpoint.opId)
+      if (commit.checkpoint !== undefined) touchAll(maps, commit, commit.checkpoint)
       else endAll(maps)
     }
   } finally {
@@ -162,8 +172,24 @@ async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: Ab
   }
 }
 
-function touchAll(maps: FeedMaps, commit: Commit, checkpoint: OpId): void {
+async function untilShown(maps: FeedMaps, place: StoredCheckpoint['lsn'], signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const look = (): void => {
+    if (maps.shownTo !== undefined && maps.shownTo >= place) resolve()
+  }
+  const leave = (): void => resolve()
+  look()
+  maps.waiting.add(look)
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) resolve()
+  await promise
+  signal.removeEventListener('abort', leave)
+  maps.waiting.delete(look)
+}
+
+function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: StoredCheckpoint): void {
   maps.newest = checkpoint
+  maps.shownTo = lsn
   const touched = new Set<Subscription>()
   if (commit.touchesAll) {
     for (const session of maps.byWriteCheckpoint.all()) {
@@ -184,6 +210,7 @@ function touchAll(maps: FeedMaps, commit: Commit, checkpoint: OpId): void {
     touched.add(session)
   }
   for (const session of touched) session.onTouched()
+  for (const look of maps.waiting) look()
 }
 
 function endAll(maps: FeedMaps): void {
