@@ -15,6 +15,7 @@ import type { SyncStorage } from './storage/storage.ts'
 import { awaitCheckpoint } from './sync/await-checkpoint.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './sync/checkpoint-feed.ts'
 import type { NoteResolved } from './sync/prepare.ts'
+import { Alarms } from './sync/alarms.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
 
@@ -71,15 +72,16 @@ export function startServing(serving: ServingParts): Serving {
     limitWatch.noteUse('buckets', { used: buckets.length, max: bucketsMax, userId })
     for (const problem of exceeded) limitWatch.reached('buckets', { userId, problem })
   }
-  const syncParts = { noteResolved, storage, feed, rounds, clock: systemClock, random: Math.random, log, metrics }
+  const clock = systemClock
+  const alarms = new Alarms(clock)
+  const syncParts = { noteResolved, storage, feed, rounds, alarms, clock, random: Math.random, log, metrics }
   const { requestWriteCheckpoint } = replicating
   const parts: HttpParts = {
     ...replicating,
     verify: verifier.verify,
     revocations,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
-    awaitCheckpoint: (key, signal) =>
-      awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock: systemClock }, key, signal),
+    awaitCheckpoint: (key, signal) => awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock }, key, signal),
     limits,
     limitWatch,
     random: Math.random,

@@ -24,45 +24,50 @@ export type KeepaliveOptions = {
 }
 
 /** When a `token_expires_in` line is due on one stream. */
-export type Keepalive = {
-  /** Milliseconds until the next line; if that is far, until it should be asked again. */
-  readonly untilNextMs: (nowMs: number) => number
-  /** Takes the line that is due, if one is: the seconds that the token is good for; 0 ends the stream. */
-  readonly takeDue: (nowMs: number) => number | undefined
-  /** Something else was sent: the early first line is not needed any more. */
-  readonly begin: (nowMs: number) => void
-  /** The token is worth nothing from now on: the line that says so is due. */
-  readonly end: (nowMs: number) => void
-}
+export class Keepalive {
+  readonly #random: () => number
+  readonly #intervalMs: number
+  readonly #warningAtMs: number
+  #endsAtMs: number
+  #dueAtMs: number
+  #hasBegun = false
 
-export function createKeepalive({ nowMs, expiresAtMs, random, intervalMs = INTERVAL_MS }: KeepaliveOptions): Keepalive {
-  const warningAtMs = expiresAtMs - WARNING_MS
-  let endsAtMs = expiresAtMs
-  let hasBegun = false
-  let dueAtMs = Math.min(nowMs + FIRST_LINE_MS, expiresAtMs)
-
-  const schedule = (fromMs: number): void => {
-    hasBegun = true
-    const spread = 1 + SPREAD * (2 * random() - 1)
-    dueAtMs = Math.min(fromMs + intervalMs * spread, endsAtMs)
-    if (warningAtMs > fromMs) dueAtMs = Math.min(dueAtMs, warningAtMs)
+  constructor({ nowMs, expiresAtMs, random, intervalMs = INTERVAL_MS }: KeepaliveOptions) {
+    this.#random = random
+    this.#intervalMs = intervalMs
+    this.#warningAtMs = expiresAtMs - WARNING_MS
+    this.#endsAtMs = expiresAtMs
+    this.#dueAtMs = Math.min(nowMs + FIRST_LINE_MS, expiresAtMs)
+    if (intervalMs === Infinity) this.#schedule(nowMs)
   }
 
-  if (intervalMs === Infinity) schedule(nowMs)
+  /** Milliseconds until the next line; if that is far, until it should be asked again. */
+  untilNextMs(nowMs: number): number {
+    return Math.min(Math.max(0, this.#dueAtMs - nowMs), WAIT_MAX_MS)
+  }
 
-  return {
-    untilNextMs: (nowMs) => Math.min(Math.max(0, dueAtMs - nowMs), WAIT_MAX_MS),
-    takeDue: (nowMs) => {
-      if (nowMs < dueAtMs) return undefined
-      schedule(nowMs)
-      return Math.max(0, Math.ceil((endsAtMs - nowMs) / 1000))
-    },
-    begin: (nowMs) => {
-      if (!hasBegun) schedule(nowMs)
-    },
-    end: (nowMs) => {
-      endsAtMs = Math.min(endsAtMs, nowMs)
-      dueAtMs = endsAtMs
-    },
+  /** Takes the line that is due, if one is: the seconds that the token is good for; 0 ends the stream. */
+  takeDue(nowMs: number): number | undefined {
+    if (nowMs < this.#dueAtMs) return undefined
+    this.#schedule(nowMs)
+    return Math.max(0, Math.ceil((this.#endsAtMs - nowMs) / 1000))
+  }
+
+  /** Something else was sent: the early first line is not needed any more. */
+  begin(nowMs: number): void {
+    if (!this.#hasBegun) this.#schedule(nowMs)
+  }
+
+  /** The token is worth nothing from now on: the line that says so is due. */
+  end(nowMs: number): void {
+    this.#endsAtMs = Math.min(this.#endsAtMs, nowMs)
+    this.#dueAtMs = this.#endsAtMs
+  }
+
+  #schedule(fromMs: number): void {
+    this.#hasBegun = true
+    const spread = 1 + SPREAD * (2 * this.#random() - 1)
+    this.#dueAtMs = Math.min(fromMs + this.#intervalMs * spread, this.#endsAtMs)
+    if (this.#warningAtMs > fromMs) this.#dueAtMs = Math.min(this.#dueAtMs, this.#warningAtMs)
   }
 }

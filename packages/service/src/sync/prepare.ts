@@ -39,6 +39,12 @@ export class Preparation {
     this.#parts = parts
   }
 
+  /** Who it is for, as logs name it. */
+  get client(): { readonly userId: string; readonly clientId: string | undefined } {
+    const { user, request } = this.#parts
+    return { userId: user.userId, clientId: request.clientId }
+  }
+
   /** The client was brought to what was prepared, or never will be. */
   unpin(): void {
     this.#pin?.[Symbol.dispose]()

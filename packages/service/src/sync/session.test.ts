@@ -18,6 +18,7 @@ import { expect, test } from 'vitest'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
+import { Alarms } from './alarms.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
 import { openSyncStream } from './session.ts'
 import { SharedRounds } from './shared-rounds.ts'
@@ -390,6 +391,7 @@ async function startService({
     storage,
     feed,
     rounds: new SharedRounds(storage),
+    alarms: new Alarms(clock),
     clock,
     random: () => 0.5,
     log,
@@ -439,7 +441,7 @@ async function startService({
 const LINE_FEED = 0x0a
 
 /** `chunk` reads on until a line ends. */
-function readerOf(stream: AsyncGenerator<Uint8Array, void, undefined>) {
+function readerOf(stream: AsyncIterableIterator<Uint8Array, undefined>) {
   const chunk = async (): Promise<(Line | UnknownLine)[]> => {
     const pieces: Uint8Array[] = []
     do {

@@ -2,7 +2,7 @@ import {
   encodeDataLine,
   encodeLine,
   type BucketName,
-  type LineFormat,
+  type ControlLine,
   type OperationFormat,
   type SyncRequest,
   writeCheckpointKey,
@@ -14,7 +14,8 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { SyncStorage } from '../storage/storage.ts'
 import type { CheckpointFeed, SessionChange, Subscription } from './checkpoint-feed.ts'
 import type { Clock } from '../clock.ts'
-import { createKeepalive, type Keepalive } from './keepalive.ts'
+import { Alarm, type Alarms } from './alarms.ts'
+import { Keepalive } from './keepalive.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
 import { type KeptRequest, type NoteResolved, Preparation } from './prepare.ts'
@@ -33,6 +34,8 @@ export type SyncParts = {
   readonly metrics: Metrics
   /** Of all streams of this storage. */
   readonly rounds: SharedRounds
+  /** Of all streams of this process, on `clock`. */
+  readonly alarms: Alarms
   readonly noteResolved: NoteResolved
 }
 
@@ -68,65 +71,26 @@ export function openSyncStream(
   parts: SyncParts,
   { request, ...open }: SyncOpen,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
+): AsyncIterableIterator<Uint8Array, undefined> {
   // What a client says that it has can be long, and is kept only as far as it is granted.
   const { buckets, ...kept } = request
-  return sendStream(parts, { ...open, request: kept, state: new SessionState(buckets) }, signal)
-}
-
-async function* sendStream(
-  parts: SyncParts,
-  open: StreamOpening,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const { feed, metrics, log } = parts
-  const { request, user } = open
-  const key = writeCheckpointKey(user.userId, request.clientId)
-  const subscription = feed.subscribe(key)
-  const stream = new Stream(parts, open, { subscription, writeCheckpointKey: key, signal })
-  try {
-    for await (const taken of stream.run()) {
-      for (const bytes of taken) {
-        metrics.add('headwater_sync_sent_bytes_total', bytes.length)
-        yield bytes
-      }
-    }
-  } finally {
-    stream.close()
-    subscription.close()
-    log.debug('sync-stream-ended', {
-      userId: user.userId,
-      clientId: request.clientId,
-      operations: stream.operationsSent,
-    })
-  }
+  return new Stream(parts, { ...open, request: kept, state: new SessionState(buckets) }, signal)
 }
 
 type StreamOpening = Omit<SyncOpen, 'request'> & { readonly request: KeptRequest; readonly state: SessionState }
 
-type StreamIdentity = {
-  readonly subscription: Subscription
-  readonly writeCheckpointKey: string
-  readonly signal: AbortSignal
-}
-
 /** Chunks, in order. */
 type Taken = readonly Uint8Array[]
 
-/** `ended`: no line may follow. `idle`: the client knows everything, or must wait for a newer state. */
-type RoundEnd =
-  | { readonly kind: 'ended' }
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'newer'; readonly plan: SendPlan }
+const END = { done: true, value: undefined } as const
 
-const ENDED: RoundEnd = { kind: 'ended' }
-const IDLE: RoundEnd = { kind: 'idle' }
-
-class Stream {
-  operationsSent = 0
+/**
+ * Most streams have nothing to tell most of the time, and there may be very many of them. So what waits then is one call
+ * of `next`; generators and all that they hold begin with something to tell, and end with it.
+ */
+class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #parts: SyncParts
   readonly #format: OperationFormat
-  readonly #lineFormat: LineFormat
   readonly #subscription: Subscription
   readonly #signal: AbortSignal
   readonly #state: SessionState
@@ -134,38 +98,42 @@ class Stream {
   readonly #keepalive: Keepalive
   readonly #lines = new LineBuffer()
   readonly #wake = new Wake()
-  readonly #timers = new AbortController()
-  #hasTimer = false
+  readonly #alarm = new Alarm(this.#wake.call)
+  /** Chunks that are next to be handed on. */
+  #taken: Taken = []
+  #telling: AsyncGenerator<Taken, void, undefined> | undefined
+  /** Everything is to be looked at: what was told last is not enough to go by. */
+  #mustLook = true
+  #operationsSent = 0
   /** When the oldest change that is being told was shown. */
   #shownAtMs: number | undefined
+  /** No line may follow those that wait. */
   #hasEnded = false
+  #isClosed = false
 
-  constructor(parts: SyncParts, open: StreamOpening, identity: StreamIdentity) {
+  constructor(parts: SyncParts, open: StreamOpening, signal: AbortSignal) {
     const { request, user, format, keepaliveMs, revocation, state } = open
-    const { subscription, writeCheckpointKey, signal } = identity
-    const { storage, feed, clock, random } = parts
+    const { storage, feed, clock, random, noteResolved } = parts
+    const key = writeCheckpointKey(user.userId, request.clientId)
+    const subscription = feed.subscribe(key)
     this.#parts = parts
     this.#format = format
-    this.#lineFormat = format === 'bson' ? 'bson' : 'ndjson'
     this.#subscription = subscription
     this.#signal = signal
     this.#state = state
     this.#preparation = new Preparation({
-      noteResolved: parts.noteResolved,
+      noteResolved,
       storage,
       feed,
       subscription,
       request,
       user,
-      writeCheckpointKey,
-      state: this.#state,
+      writeCheckpointKey: key,
+      state,
     })
-    this.#keepalive = createKeepalive({
-      nowMs: clock.nowMs(),
-      expiresAtMs: user.expiresAtMs,
-      random,
-      intervalMs: keepaliveMs,
-    })
+    const { expiresAtMs } = user
+    this.#keepalive = new Keepalive({ nowMs: clock.nowMs(), expiresAtMs, random, intervalMs: keepaliveMs })
+    this.#telling = this.#tell()
     subscription.onTouched = this.#wake.call
     signal.addEventListener('abort', this.#wake.call)
     revocation?.listen(() => {
@@ -174,44 +142,77 @@ class Stream {
     })
   }
 
-  async *run(): AsyncGenerator<Taken, void, undefined> {
-    // A token that has expired already gets the line that says so, and nothing else.
-    let plan = this.#mayGoOn() ? yield* this.#stayAlive(this.#preparation.prepareAll()) : undefined
-    while (!this.#hasEnded) {
-      if (plan === undefined) {
-        plan = yield* this.#awaitNews()
-        continue
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    try {
+      while (!this.#isClosed) {
+        const [bytes, ...rest] = this.#taken
+        this.#taken = rest
+        if (bytes !== undefined) {
+          this.#parts.metrics.add('headwater_sync_sent_bytes_total', bytes.length)
+          return { done: false, value: bytes }
+        }
+        if (this.#telling !== undefined) {
+          const told = await this.#telling.next()
+          if (told.done === true) this.#telling = undefined
+          else this.#taken = told.value
+        } else if (this.#hasEnded) {
+          this.#close()
+        } else {
+          await this.#sleep()
+          if (this.#state.isSuperseded) this.#mustLook = true
+          this.#telling = this.#tell()
+        }
       }
-      const end: RoundEnd = yield* this.#sendRound(plan)
-      plan = end.kind === 'newer' ? end.plan : undefined
-      if (plan === undefined) this.#preparation.unpin()
+      return END
+    } catch (error) {
+      this.#close()
+      throw error
     }
-    if (this.#lines.length > 0) yield this.#lines.take()
   }
 
-  close(): void {
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#close()
+    return END
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#preparation.unpin()
-    this.#timers.abort()
+    this.#parts.alarms.clear(this.#alarm)
     this.#signal.removeEventListener('abort', this.#wake.call)
+    this.#subscription.close()
+    this.#parts.log.debug('sync-stream-ended', { ...this.#preparation.client, operations: this.#operationsSent })
   }
 
-  /** Sleeps until something concerns this client; returns what to tell it, if anything. */
-  async *#awaitNews(): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
+  /** Tells the client everything that concerns it, until it knows all there is. */
+  async *#tell(): AsyncGenerator<Taken, void, undefined> {
+    // A token that has expired already gets the line that says so, and nothing else.
+    while (this.#mayGoOn()) {
+      const change = this.#mustLook ? undefined : this.#subscription.take()
+      if (!this.#mustLook && change === undefined) break
+      let plan = change === undefined ? yield* this.#lookAtAll() : yield* this.#consider(change)
+      while (plan !== undefined) plan = yield* this.#sendRound(plan)
+      this.#preparation.unpin()
+      if (this.#lines.length > 0) yield this.#lines.take()
+    }
     if (this.#lines.length > 0) yield this.#lines.take()
-    const change = this.#subscription.take()
-    if (change !== undefined) {
-      this.#shownAtMs = change.sinceMs
-      if (await this.#sendShared(change)) return undefined
-      const work = this.#preparation.prepareChange(change)
-      return isQuick(change) ? await work : yield* this.#stayAlive(work)
-    }
-    if (this.#state.isSuperseded) {
-      const plan = yield* this.#stayAlive(this.#preparation.prepareAll())
-      if (plan !== undefined) return plan
-    }
-    if (this.#mayGoOn()) await this.#sleep()
-    this.#mayGoOn()
-    return undefined
+  }
+
+  async *#lookAtAll(): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
+    this.#mustLook = false
+    return yield* this.#stayAlive(this.#preparation.prepareAll())
+  }
+
+  async *#consider(change: SessionChange): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
+    this.#shownAtMs = change.sinceMs
+    if (await this.#sendShared(change)) return undefined
+    const work = this.#preparation.prepareChange(change)
+    return isQuick(change) ? await work : yield* this.#stayAlive(work)
   }
 
   /** Most changes, for most clients: a few rows of one bucket. The lines are made once for all who have it. */
@@ -239,38 +240,44 @@ class Stream {
     this.#keepalive.begin(this.#parts.clock.nowMs())
     this.#lines.pushShared(bytes)
     state.noteSettled({ ...entry, checksum, count }, position, checkpoint)
-    this.operationsSent += operations
+    this.#operationsSent += operations
     this.#parts.metrics.add('headwater_sync_operations_sent_total', operations)
     this.#noteCompleted()
     return true
   }
 
-  /** Sends a checkpoint line, what belongs to it, and its completion. */
-  async *#sendRound(plan: SendPlan): AsyncGenerator<Taken, RoundEnd, undefined> {
+  /** Sends a checkpoint line, what belongs to it, and its completion; or less, and gives what is newer. */
+  async *#sendRound(plan: SendPlan): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
     // What was prepared while a new generation began says that everything is gone.
-    if (!this.#mayGoOn()) return ENDED
+    if (!this.#mayGoOn()) return undefined
     this.#keepalive.begin(this.#parts.clock.nowMs())
-    this.#lines.push(encodeLine(plan.line, this.#lineFormat))
+    this.#push(plan.line)
     const turns = new Turns()
-    const sentBefore = this.operationsSent
+    const sentBefore = this.#operationsSent
     for (const group of plan.groups) {
       for (const bucket of group.buckets) {
         while (this.#state.isUnfinished(bucket)) {
-          const newer = await this.#findNewer(this.operationsSent - sentBefore)
-          if (newer !== undefined) return { kind: 'newer', plan: newer }
+          const newer = await this.#findNewer(this.#operationsSent - sentBefore)
+          if (newer !== undefined) return newer
           await this.#sendPage(bucket)
-          if (!this.#mayGoOn()) return ENDED
+          if (!this.#mayGoOn()) return undefined
           // Whatever is unfinished goes on under a newer checkpoint.
-          if (this.#state.isSuperseded) return IDLE
+          if (this.#state.isSuperseded) {
+            this.#mustLook = true
+            return undefined
+          }
           if (this.#lines.length >= FLUSH_BYTES) yield this.#lines.take()
           if (turns.isOver) await turns.next()
         }
       }
-      if (group !== plan.groups.at(-1)) this.#pushPartial(group.priority)
+      if (group !== plan.groups.at(-1)) {
+        const { checkpoint } = this.#state
+        this.#push({ kind: 'partial-checkpoint-complete', lastOpId: checkpoint, priority: group.priority })
+      }
     }
-    this.#lines.push(encodeLine({ kind: 'checkpoint-complete', lastOpId: this.#state.checkpoint }, this.#lineFormat))
+    this.#push({ kind: 'checkpoint-complete', lastOpId: this.#state.checkpoint })
     this.#noteCompleted()
-    return IDLE
+    return undefined
   }
 
   /** One data line at most. */
@@ -293,7 +300,7 @@ class Stream {
     if (count > 0) {
       this.#lines.push(...encodeDataLine({ bucket, after, nextAfter, hasMore }, page, this.#format))
       state.advance(bucket, nextAfter)
-      this.operationsSent += count
+      this.#operationsSent += count
       this.#parts.metrics.add('headwater_sync_operations_sent_total', count)
     }
     if (page.completeFrom > state.completeFrom) state.completeFrom = page.completeFrom
@@ -307,11 +314,8 @@ class Stream {
     return change === undefined ? undefined : this.#preparation.prepareChange(change)
   }
 
-  #pushPartial(priority: number): void {
-    const { checkpoint } = this.#state
-    this.#lines.push(
-      encodeLine({ kind: 'partial-checkpoint-complete', lastOpId: checkpoint, priority }, this.#lineFormat),
-    )
+  #push(line: ControlLine): void {
+    this.#lines.push(encodeLine(line, this.#format === 'bson' ? 'bson' : 'ndjson'))
   }
 
   #noteCompleted(): void {
@@ -343,23 +347,19 @@ class Stream {
     if (this.#hasEnded) return false
     const seconds = this.#keepalive.takeDue(this.#parts.clock.nowMs())
     if (seconds === undefined) return true
-    this.#lines.push(encodeLine({ kind: 'token-expires-in', seconds }, this.#lineFormat))
+    this.#push({ kind: 'token-expires-in', seconds })
     if (seconds === 0) this.#hasEnded = true
     return seconds > 0
   }
 
   /** Until something wakes this stream: a change, its end, work that is done, or a keepalive line that is due. */
-  async #sleep(): Promise<void> {
-    if (!this.#hasTimer) void this.#startTimer()
-    await this.#wake.sleep()
-  }
-
-  async #startTimer(): Promise<void> {
-    const { clock } = this.#parts
-    this.#hasTimer = true
-    await clock.wait(this.#keepalive.untilNextMs(clock.nowMs()), this.#timers.signal)
-    this.#hasTimer = false
-    this.#wake.call()
+  #sleep(): Promise<void> {
+    const { alarms, clock } = this.#parts
+    if (!this.#alarm.isSet) {
+      const nowMs = clock.nowMs()
+      alarms.set(this.#alarm, nowMs + this.#keepalive.untilNextMs(nowMs))
+    }
+    return this.#wake.sleep()
   }
 }
 

@@ -19,6 +19,7 @@ import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/example-data.contract.ts'
 import { createCheckpointFeed } from './checkpoint-feed.ts'
 import { systemClock } from '../clock.ts'
+import { Alarms } from './alarms.ts'
 import { openSyncStream, type SyncParts } from './session.ts'
 import { SharedRounds } from './shared-rounds.ts'
 
@@ -54,6 +55,7 @@ async function runScenario(seed: number): Promise<void> {
     storage,
     feed,
     rounds: new SharedRounds(storage),
+    alarms: new Alarms(systemClock),
     clock: systemClock,
     random: Math.random,
     log,

@@ -4,17 +4,17 @@ export class Wake {
   #resolve: (() => void) | undefined
 
   readonly call = (): void => {
-    this.#isCalled = true
-    this.#resolve?.()
+    const resolve = this.#resolve
+    this.#resolve = undefined
+    if (resolve === undefined) this.#isCalled = true
+    else resolve()
   }
 
-  async sleep(): Promise<void> {
-    if (!this.#isCalled) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#resolve = resolve
-      await promise
-      this.#resolve = undefined
-    }
-    this.#isCalled = false
+  sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#isCalled) this.#resolve = resolve
+      else resolve()
+      this.#isCalled = false
+    })
   }
 }
