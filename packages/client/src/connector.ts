@@ -23,9 +23,15 @@ export interface BackendConnector<Database extends UploadSource = UploadSource> 
   fetchCredentials(): Promise<Credentials | null>
   /**
    * Sends what is queued to the app's backend and calls `complete()`. A throw means "later, the same again".
+   *
+   * A backend that applies uploads later chooses a write checkpoint for them, which it writes to the source with them.
+   * It is returned here, and downloads wait for it. Otherwise the service is asked for one.
    */
-  uploadData(database: Database): Promise<void>
+  uploadData(database: Database): Promise<WriteCheckpointNumber | void>
 }
+
+/** A whole number from 1 up, ascending for each client; as digits where JavaScript would round it. */
+export type WriteCheckpointNumber = string | number | bigint
 
 export type SyncOptions = {
   /** Connection parameters, as the sync config reads them with `connection.parameter('x')`. */

@@ -1,6 +1,6 @@
 export { systemClock } from './clock.ts'
 export type { Clock } from './clock.ts'
-export type { BackendConnector, Credentials, SyncOptions, UploadSource } from './connector.ts'
+export type { BackendConnector, Credentials, SyncOptions, UploadSource, WriteCheckpointNumber } from './connector.ts'
 export { HeadwaterDatabase } from './database.ts'
 export type {
   CloseOptions,

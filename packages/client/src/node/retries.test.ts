@@ -1,11 +1,10 @@
-import { createManualClock } from '@headwater/testkit'
-import type { ManualClock } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { column } from '../schema/column.ts'
 import { Schema } from '../schema/schema.ts'
 import { Table } from '../schema/table.ts'
 import { createUploader } from '../upload/backend-uploader.ts'
-import { openThrowAway, until } from './throw-away-database.test-parts.ts'
+import { openOnClock, settle } from './stopped-clock.test-parts.ts'
+import { until } from './throw-away-database.test-parts.ts'
 import type { ThrowAway } from './throw-away-database.test-parts.ts'
 
 const schema = new Schema({ lists: new Table({ name: column.text }) })
@@ -13,47 +12,8 @@ const schema = new Schema({ lists: new Table({ name: column.text }) })
 const RETRY_DELAY_MS = 5000
 const options = { retryDelayMs: RETRY_DELAY_MS }
 
-/** A device whose time stands still, and which calls paths that count how often they were called. */
-async function openOnClock(): Promise<{
-  readonly opened: ThrowAway
-  readonly clock: ManualClock
-  /** Moves on, in steps no longer than `stepMs`, and lets everything happen that is due. */
-  readonly advance: (byMs: number, stepMs?: number) => Promise<void>
-  readonly wake: () => void
-  readonly calls: Map<string, number>
-  /** What a path is answered with; paths without an entry work. */
-  readonly down: Map<string, () => Response | Error>
-}> {
-  const clock = createManualClock()
-  const calls = new Map<string, number>()
-  const down = new Map<string, () => Response | Error>()
-  let wake = () => {}
-  const listenForWakeUps = (listener: () => void) => {
-    wake = listener
-    return () => {}
-  }
-  const opened = await openThrowAway(schema, { clock, random: () => 0.5, listenForWakeUps })
-  opened.service.refuse = (path) => {
-    calls.set(path, (calls.get(path) ?? 0) + 1)
-    return down.get(path)?.()
-  }
-  const advance = async (byMs: number, stepMs = byMs) => {
-    await settle()
-    for (let leftMs = byMs; leftMs > 0; leftMs -= stepMs) {
-      await clock.advance(Math.min(stepMs, leftMs))
-      await settle()
-    }
-  }
-  return { opened, clock, advance, wake: () => wake(), calls, down }
-}
-
-/** Everything but the clock is promises here, so some turns of the event loop let all of it come to rest. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
-}
-
 const STREAM = '/sync/stream'
-const WRITE_CHECKPOINT = '/write-checkpoint2.json'
+const WRITE_CHECKPOINT = '/sync/checkpoint-request'
 const offline = () => new TypeError('offline')
 
 function busy(retryAfter: string): () => Response {
@@ -70,7 +30,7 @@ describe('a device that was sent away', () => {
   ])(
     '[protocol 102] does not ask for the stream again before the time in Retry-After: %s',
     async (_form, retryAfter) => {
-      const { opened, advance, calls, down } = await openOnClock()
+      const { opened, advance, calls, down } = await openOnClock(schema)
       await using _ = opened
       down.set(STREAM, busy(retryAfter))
       await opened.connect(options)
@@ -83,7 +43,7 @@ describe('a device that was sent away', () => {
   )
 
   test('[protocol 102] keeps to Retry-After also when the network comes back and when other streams are wanted', async () => {
-    const { opened, advance, calls, down, wake } = await openOnClock()
+    const { opened, advance, calls, down, wake } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, busy('30'))
     await opened.connect(options)
@@ -96,7 +56,7 @@ describe('a device that was sent away', () => {
   })
 
   test('[protocol 102] keeps to Retry-After when asking for write checkpoints, even when its stream connects meanwhile', async () => {
-    const { opened, advance, calls, down } = await openOnClock()
+    const { opened, advance, calls, down } = await openOnClock(schema)
     await using _ = opened
     down.set(WRITE_CHECKPOINT, busy('60'))
     await opened.db.execute(`INSERT INTO lists(id) VALUES ('a')`)
@@ -113,7 +73,7 @@ describe('a device that was sent away', () => {
   })
 
   test('[protocol 102] keeps to the Retry-After of the backend kit', async () => {
-    const { opened, advance } = await openOnClock()
+    const { opened, advance } = await openOnClock(schema)
     await using _ = opened
     const answers = [busy('120'), () => Response.json({ results: [{ tx_id: 1, status: 'applied' }] })]
     let uploads = 0
@@ -132,7 +92,7 @@ describe('a device that was sent away', () => {
   })
 
   test('by a mistaken Retry-After comes back within minutes', async () => {
-    const { opened, advance, down } = await openOnClock()
+    const { opened, advance, down } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, busy('999999999'))
     await opened.connect(options)
@@ -144,7 +104,7 @@ describe('a device that was sent away', () => {
 
 describe('pauses', () => {
   test('[protocol 102] between attempts double up to a minute, and begin anew when the network is back', async () => {
-    const { opened, advance, clock, calls, down, wake } = await openOnClock()
+    const { opened, advance, clock, calls, down, wake } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, offline)
     await opened.connect(options)
@@ -162,7 +122,7 @@ describe('pauses', () => {
   })
 
   test('of uploads end when the stream connects', async () => {
-    const { opened, advance, down, wake } = await openOnClock()
+    const { opened, advance, down, wake } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, offline)
     let backendIsDown = true
@@ -185,7 +145,7 @@ describe('pauses', () => {
   })
 
   test('of uploads are made again after one was cut short in vain', async () => {
-    const { opened, advance, wake } = await openOnClock()
+    const { opened, advance, wake } = await openOnClock(schema)
     await using _ = opened
     let attempts = 0
     const uploadData = () => {
@@ -205,7 +165,7 @@ describe('pauses', () => {
   })
 
   test('do not follow an upload that began before the stream connected and failed after', async () => {
-    const { opened, down, wake } = await openOnClock()
+    const { opened, down, wake } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, offline)
     const first = Promise.withResolvers<void>()
@@ -229,7 +189,7 @@ describe('pauses', () => {
   })
 
   test('of the stream end when the service answers a request for a write checkpoint', async () => {
-    const { opened, advance, down } = await openOnClock()
+    const { opened, advance, down } = await openOnClock(schema)
     await using _ = opened
     down.set(STREAM, offline)
     await opened.connect(options)

@@ -129,6 +129,43 @@ describe('uploading', () => {
     expect(opened.service.writeCheckpointRequests).toHaveLength(2)
   })
 
+  test('[protocol 99] a write during the request that is also uploaded during it makes the answer worthless all the same', async () => {
+    await using opened = await openWithWrites(1)
+    opened.service.beforeWriteCheckpoint = async () => {
+      if (opened.service.writeCheckpointRequests.length > 1) return
+      await opened.db.execute(`INSERT INTO items(id) VALUES ('meanwhile')`)
+      await (await opened.db.getCrudBatch())?.complete()
+    }
+    void opened.connect()
+    await eventually(async () => expect(await target(opened)).toBe(2))
+    expect(opened.service.writeCheckpointRequests).toHaveLength(2)
+  })
+
+  test('[protocol 99] no write checkpoint is asked for while an entry is queued', async () => {
+    await using opened = await openWithWrites(3)
+    const queuedAtRequest: number[] = []
+    opened.service.beforeWriteCheckpoint = async () => {
+      queuedAtRequest.push((await opened.db.getUploadQueueStats()).count)
+    }
+    const uploading = Promise.withResolvers<void>()
+    void opened.connect(
+      {},
+      {
+        uploadData: async (database) => {
+          await uploading.promise
+          await (await database.getNextCrudTransaction())?.complete()
+        },
+      },
+    )
+    const stream = await opened.service.stream(0)
+    stream.send({ token_expires_in: 3600 })
+    await opened.db.waitForStatus((status) => status.connected && status.uploading)
+    expect(opened.service.writeCheckpointRequests).toEqual([])
+    uploading.resolve()
+    await eventually(async () => expect(await target(opened)).toBe(1))
+    expect(queuedAtRequest).toEqual([0])
+  })
+
   test('entries of insert-only tables hold nothing back and need no write checkpoint', async () => {
     await using opened = await openThrowAway(schema)
     await opened.db.execute(`INSERT INTO events(id, what) VALUES ('e', 'seen')`)

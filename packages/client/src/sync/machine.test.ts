@@ -83,7 +83,7 @@ type EventName = keyof typeof EVENTS
 const TABLE: Record<EventName, Record<StateName, string>> = {
   start: every('opening: open-stream'),
   stop: { ...every('off: close-stream'), off: '.' },
-  opened: { ...every('.'), opening: 'listening none: upload', replacing: 'listening none: upload' },
+  opened: { ...every('.'), opening: 'listening none: tell-connected', replacing: 'listening none: tell-connected' },
   data: whenListening('same: store-data'),
   checkpoint: whenListening('listening downloading: announce-all'),
   diff: { ...whenListening('listening downloading: announce-changed'), fresh: 'waiting: close-stream pause' },

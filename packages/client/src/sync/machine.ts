@@ -79,7 +79,7 @@ export type SyncEffect =
   /** `streams`: those whose data is all there with it; undefined for all. */
   | { readonly kind: 'complete'; readonly completion: Completion; readonly streams: readonly StreamKey[] | undefined }
   | { readonly kind: 'build-index' }
-  | { readonly kind: 'upload' }
+  | { readonly kind: 'tell-connected' }
   | { readonly kind: 'discard-credentials' }
   | { readonly kind: 'prefetch-credentials' }
   | { readonly kind: 'renew-subscriptions' }
@@ -115,7 +115,7 @@ export function step(state: SyncState, event: SyncEvent): Step {
         : [state, []]
     case 'opened':
       if (state.at !== 'opening' || event.iteration !== state.iteration) return [state, []]
-      return [listening(state, { kind: 'none' }, event.requested), [{ kind: 'upload' }]]
+      return [listening(state, { kind: 'none' }, event.requested), [{ kind: 'tell-connected' }]]
     case 'ended':
       if (state.at === 'off' || state.at === 'waiting' || event.iteration !== state.iteration) return [state, []]
       return fail(state, event.error, event.retryAfterMs)

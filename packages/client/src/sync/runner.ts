@@ -22,7 +22,8 @@ export type RunnerParts = {
   readonly retryDelayMs: number
   readonly prepareRequest: () => Promise<{ readonly request: SyncRequest; readonly requested: readonly StreamKey[] }>
   readonly onChange: (change: RunnerChange) => Promise<void>
-  readonly onWantUpload: () => void
+  /** The service has accepted the request. */
+  readonly onConnected: () => void
   readonly onRenew: () => Promise<void>
 }
 
@@ -120,8 +121,8 @@ export class Runner {
       case 'build-index':
         await store.buildIndex()
         return undefined
-      case 'upload':
-        this.#parts.onWantUpload()
+      case 'tell-connected':
+        this.#parts.onConnected()
         return undefined
       case 'discard-credentials':
         credentials.discard(undefined)

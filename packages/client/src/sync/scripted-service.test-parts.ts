@@ -3,7 +3,13 @@ import { encodeBson } from '@headwater/protocol'
 /** A service for tests: lines are sent by hand, requests are kept for inspection. */
 export class ScriptedService {
   readonly streams: ScriptedStream[] = []
+  /** Client ids of those who asked for a new write checkpoint, in either way. */
   readonly writeCheckpointRequests: string[] = []
+  /** Every number that a client has chosen, also when it was known already. */
+  readonly numbersRequested: string[] = []
+  /** False: a service from before clients could choose numbers. */
+  offersRequests = true
+  /** The newest of the client. */
   writeCheckpoint = 0
   /** Runs before a write checkpoint is answered. */
   beforeWriteCheckpoint: () => Promise<void> = () => Promise.resolve()
@@ -27,6 +33,10 @@ export class ScriptedService {
       await this.beforeWriteCheckpoint()
       return Response.json({ data: { write_checkpoint: answer } })
     }
+    if (url.pathname === '/sync/checkpoint-request') {
+      if (!this.offersRequests) return new Response('no such path', { status: 404 })
+      return this.#noteNumber(JSON.parse(typeof init?.body === 'string' ? init.body : '{}'))
+    }
     const stream = new ScriptedStream(
       JSON.parse(typeof init?.body === 'string' ? init.body : '{}'),
       headers,
@@ -38,6 +48,18 @@ export class ScriptedService {
     this.#opened = Promise.withResolvers()
     const type = this.format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
     return new Response(stream.body, { headers: { 'content-type': type } })
+  }
+
+  async #noteNumber(request: { client_id: string; checkpoint_request_id: string }): Promise<Response> {
+    const number = Number(request.checkpoint_request_id)
+    this.numbersRequested.push(request.checkpoint_request_id)
+    if (number > this.writeCheckpoint) {
+      this.writeCheckpoint = number
+      this.writeCheckpointRequests.push(request.client_id)
+    }
+    const answer = String(this.writeCheckpoint)
+    await this.beforeWriteCheckpoint()
+    return Response.json({ data: { checkpoint_request_id: answer } })
   }
 
   /** The n-th stream that was opened, counting from 0; waits for it. */

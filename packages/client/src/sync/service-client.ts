@@ -3,7 +3,7 @@ import type { SyncRequest } from '@headwater/protocol'
 import { parseWriteCheckpoint } from '../upload/queue.ts'
 import type { Clock } from '../clock.ts'
 import type { CredentialCache } from './credentials.ts'
-import { readRefusal } from './refused-error.ts'
+import { readRefusal, RefusedError } from './refused-error.ts'
 
 const BSON = 'application/vnd.powersync.bson-stream'
 
@@ -19,6 +19,11 @@ type RequestParts = {
 }
 
 type ReadAnswer<T> = (response: Response) => T | Promise<T>
+
+const CHECKPOINT_REQUEST = '/sync/checkpoint-request'
+
+/** How services answer a path, or a method, that they do not know. */
+const NOT_OFFERED: ReadonlySet<number> = new Set([404, 405, 501])
 
 /** After that long without an answer nobody will give one, or nothing gets through to us. */
 const ANSWER_MAX_MS = 45_000
@@ -48,6 +53,25 @@ export class ServiceClient {
       if (body === null) throw new HeadwaterError('sync-interrupted', 'Cannot sync: the answer has no body')
       return { body, format: headers.get('content-type') === BSON ? 'bson' : 'ndjson' }
     })
+  }
+
+  /**
+   * Has the service note `number`, which the stream then announces once everything committed before this call is in what
+   * it sent. Returns the greatest number noted for this client; undefined from a service that does not offer this.
+   */
+  async requestCheckpoint(clientId: string, number: bigint, signal: AbortSignal): Promise<bigint | undefined> {
+    const init = {
+      method: 'POST',
+      headers: { accept: 'application/json', 'content-type': 'application/json' },
+      body: JSON.stringify({ client_id: clientId, checkpoint_request_id: String(number) }),
+    }
+    try {
+      const body = await this.#send(CHECKPOINT_REQUEST, signal, init, (response): Promise<unknown> => response.json())
+      return parseWriteCheckpoint(String(readPath(body, ['data', 'checkpoint_request_id'])))
+    } catch (error) {
+      if (error instanceof RefusedError && error.status !== undefined && NOT_OFFERED.has(error.status)) return undefined
+      throw error
+    }
   }
 
   /** A number that the stream announces once everything committed before this call is in what it sent. */

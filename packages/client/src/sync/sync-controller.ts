@@ -2,15 +2,15 @@ import { HeadwaterError } from '@headwater/protocol'
 import type { JsonObject } from '@headwater/protocol'
 import type { Clock } from '../clock.ts'
 import { DEFAULT_CRUD_UPLOAD_THROTTLE_MS, DEFAULT_RETRY_DELAY_MS } from '../connector.ts'
-import type { Credentials, SyncOptions } from '../connector.ts'
+import type { Credentials, SyncOptions, WriteCheckpointNumber } from '../connector.ts'
 import type { Logger } from '../logger.ts'
 import type { Schema } from '../schema/schema.ts'
 import type { SqlDatabase } from '../sqlite/sql-database.ts'
 import { readClientId } from '../store/client-id.ts'
 import { SyncStore } from '../store/sync-store.ts'
 import type { StoredStatus } from '../store/sync-store.ts'
-import { Uploader } from '../upload/uploader.ts'
 import type { UploadStatus } from '../upload/uploader.ts'
+import { startUploads } from '../upload/uploads.ts'
 import type { ChangeFeed } from '../watch/change-feed.ts'
 import { Listeners } from '../watch/listeners.ts'
 import { CredentialCache } from './credentials.ts'
@@ -39,7 +39,7 @@ export type SyncParts = {
 
 export type BoundConnector = {
   readonly fetchCredentials: () => Promise<Credentials | null>
-  readonly uploadData: () => Promise<void>
+  readonly uploadData: () => Promise<WriteCheckpointNumber | void>
 }
 
 /** How long an upload may go on when disconnecting. Past this it may be what waits for us: it is left to itself. */
@@ -155,6 +155,11 @@ export class SyncController {
     const credentials = new CredentialCache(connector.fetchCredentials, clock)
     const service = new ServiceClient({ clock, fetch, credentials, userAgent })
     const stopped = new AbortController()
+    const answered = async <T>(answer: Promise<T>): Promise<T> => {
+      const value = await answer
+      void runner.send({ kind: 'service-answered' })
+      return value
+    }
     const runner = new Runner({
       store: this.#store,
       service,
@@ -165,44 +170,42 @@ export class SyncController {
       retryDelayMs,
       prepareRequest: () => this.#subscriptions.prepareRequest(clientId, options),
       onChange: (change) => this.#onRunner(change),
-      // The service answers again, so what kept uploads back may be over as well: no use sitting out a long pause.
-      onWantUpload: () => uploader.retryNow(),
+      onConnected: () => uploads.noteConnected(),
       onRenew: () => this.#subscriptions.renew(),
     })
-    const uploader = new Uploader({
-      sql,
-      clock,
-      random,
-      logger,
-      retryDelayMs,
-      throttleMs: options.crudUploadThrottleMs ?? DEFAULT_CRUD_UPLOAD_THROTTLE_MS,
-      uploadData: () => this.#uploadInTurn(connector.uploadData, stopped.signal),
-      requestWriteCheckpoint: async (signal) => {
-        const writeCheckpoint = await service.requestWriteCheckpoint(clientId, signal)
-        void runner.send({ kind: 'service-answered' })
-        return writeCheckpoint
+    const uploads = startUploads(
+      {
+        sql,
+        clock,
+        random,
+        logger,
+        retryDelayMs,
+        throttleMs: options.crudUploadThrottleMs ?? DEFAULT_CRUD_UPLOAD_THROTTLE_MS,
+        uploadData: () => this.#uploadInTurn(connector.uploadData, stopped.signal),
+        requestCheckpoint: (number, signal) => answered(service.requestCheckpoint(clientId, number, signal)),
+        requestWriteCheckpoint: (signal) => answered(service.requestWriteCheckpoint(clientId, signal)),
+        onStatus: (upload) => {
+          this.#upload = upload
+          this.#update()
+        },
+        onCompleted: () => void runner.send({ kind: 'uploads-completed' }),
       },
-      onStatus: (upload) => {
-        this.#upload = upload
-        this.#update()
-      },
-      onCompleted: () => void runner.send({ kind: 'uploads-completed' }),
-    })
+      stopped.signal,
+    )
     const stopListening = changes.listen((tables) => {
-      if (tables.has('ps_crud')) uploader.noteWrite()
+      if (tables.has('ps_crud')) uploads.noteWrite()
     })
     const stopWakeUps = listenForWakeUps?.(() => {
-      uploader.retryNow()
+      uploads.retryNow()
       void runner.send({ kind: 'woken' })
     })
-    const uploads = uploader.run(stopped.signal)
     await runner.send({ kind: 'start' })
     const stop = async () => {
       stopped.abort()
       stopListening()
       stopWakeUps?.()
       await runner.stop()
-      await this.#atMost(UPLOAD_GRACE_MS, uploads)
+      await this.#atMost(UPLOAD_GRACE_MS, uploads.ended)
       this.#upload = { ...this.#upload, uploading: false }
       this.#update()
     }
@@ -210,9 +213,12 @@ export class SyncController {
   }
 
   /** One call of the app's function at a time, even when the one before was given up. */
-  #uploadInTurn(uploadData: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  #uploadInTurn(uploadData: BoundConnector['uploadData'], signal: AbortSignal): Promise<WriteCheckpointNumber | void> {
     const call = this.#lastUpload.then(() => (signal.aborted ? undefined : uploadData()))
-    this.#lastUpload = call.catch(() => undefined)
+    this.#lastUpload = call.then(
+      () => undefined,
+      () => undefined,
+    )
     return call
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { mayAdopt, mayPublish, needsWriteCheckpoint, TARGET_UNKNOWN } from './hold.ts'
+import { awaitedNumber, mayAdopt, mayPublish, needsWriteCheckpoint, TARGET_UNKNOWN } from './hold.ts'
 
 describe('downloaded data may be shown', () => {
   const free = { writesPending: false, target: undefined, seen: undefined }
@@ -26,17 +26,27 @@ describe('downloaded data may be shown', () => {
 })
 
 describe('a write checkpoint', () => {
-  const drained = { queueEmpty: true, target: TARGET_UNKNOWN, lastQueued: 5n }
+  const drained = { head: undefined, target: TARGET_UNKNOWN, seen: undefined, lastQueued: 5n, asked: 2n }
 
   test('is asked for once the queue is empty, if none is known', () => {
     expect(needsWriteCheckpoint(drained)).toBe(true)
-    expect(needsWriteCheckpoint({ ...drained, queueEmpty: false })).toBe(false)
+    expect(needsWriteCheckpoint({ ...drained, head: 6n })).toBe(false)
     expect(needsWriteCheckpoint({ ...drained, target: 5n })).toBe(false)
     expect(needsWriteCheckpoint({ ...drained, target: undefined })).toBe(false)
   })
   test('does not count when something was written meanwhile, even if that is uploaded already', () => {
     expect(mayAdopt(drained, drained)).toBe(true)
-    expect(mayAdopt(drained, { ...drained, queueEmpty: false, lastQueued: 6n })).toBe(false)
+    expect(mayAdopt(drained, { ...drained, head: 6n, lastQueued: 6n })).toBe(false)
     expect(mayAdopt(drained, { ...drained, lastQueued: 6n })).toBe(false)
+  })
+  test('is awaited from the time it is the target until it is announced', () => {
+    expect(awaitedNumber(drained)).toBeUndefined()
+    expect(awaitedNumber({ ...drained, target: 2n })).toBe(2n)
+    expect(awaitedNumber({ ...drained, target: 2n, seen: 1n })).toBe(2n)
+    expect(awaitedNumber({ ...drained, target: 2n, seen: 2n })).toBeUndefined()
+  })
+  test('that the backend chose is none of the service, which must not be asked to note it', () => {
+    expect(awaitedNumber({ ...drained, target: 7n, asked: undefined })).toBeUndefined()
+    expect(awaitedNumber({ ...drained, target: undefined, asked: undefined })).toBeUndefined()
   })
 })

@@ -24,18 +24,27 @@ export function mayPublish(rule: HoldRule, priority: number | undefined): boolea
 }
 
 export type QueueState = {
-  readonly queueEmpty: boolean
+  /** Position of the oldest queued entry; undefined when all are uploaded. */
+  readonly head: bigint | undefined
   readonly target: bigint | undefined
+  readonly seen: bigint | undefined
   /** Position of the newest entry ever queued; grows with every write. */
   readonly lastQueued: bigint
+  /** The number that the service was asked for last; undefined when there was none, or the backend chose since. */
+  readonly asked: bigint | undefined
 }
 
 /** Must the service be asked for a write checkpoint? Only when all writes are uploaded and none is known to cover them. */
 export function needsWriteCheckpoint(queue: QueueState): boolean {
-  return queue.queueEmpty && queue.target === TARGET_UNKNOWN
+  return queue.head === undefined && queue.target === TARGET_UNKNOWN
 }
 
 /** A write checkpoint counts only if nothing was written since it was asked for. */
 export function mayAdopt(before: QueueState, now: QueueState): boolean {
   return needsWriteCheckpoint(now) && now.lastQueued === before.lastQueued
+}
+
+/** The number that the service was asked for and has not announced yet. */
+export function awaitedNumber({ target, asked, seen = 0n }: QueueState): bigint | undefined {
+  return target !== undefined && target === asked && target > seen ? target : undefined
 }

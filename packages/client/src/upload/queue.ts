@@ -1,6 +1,8 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { SqlDatabase } from '../sqlite/sql-database.ts'
 import { CrudEntry } from './crud.ts'
+import { TARGET_UNKNOWN } from './hold.ts'
+import { FORGET_ASKED } from './write-checkpoints.ts'
 import type { CrudBatch, CrudTransaction, UploadQueueStats } from './crud.ts'
 
 export const DEFAULT_CRUD_BATCH_LIMIT = 100
@@ -83,16 +85,18 @@ export class UploadQueue {
         const { count } = await transaction.get<{ count: number }>(COUNT)
         if (count > 0) return
         await transaction.execute(SET_TARGET, [parseWriteCheckpoint(writeCheckpoint)])
+        await transaction.execute(FORGET_ASKED)
       })
   }
 }
 
 export function parseWriteCheckpoint(text: string): bigint {
-  if (!/^\d{1,19}$/.test(text)) {
+  const number = /^\d{1,19}$/.test(text) ? BigInt(text) : undefined
+  if (number === undefined || number >= TARGET_UNKNOWN) {
     throw new HeadwaterError(
       'bad-write-checkpoint',
-      `Cannot use this write checkpoint: expected decimal digits, got ${JSON.stringify(text.slice(0, 40))}`,
+      `Cannot use this write checkpoint: expected decimal digits, below ${TARGET_UNKNOWN}, got ${JSON.stringify(text.slice(0, 40))}`,
     )
   }
-  return BigInt(text)
+  return number
 }

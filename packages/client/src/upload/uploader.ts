@@ -1,13 +1,14 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
-import type { SqliteValue } from '../sqlite/driver.ts'
 import type { SqlDatabase } from '../sqlite/sql-database.ts'
-import { toBigInt } from '../store/complete.ts'
 import { Pause, planPause } from '../sync/backoff.ts'
 import { retryAfterOf } from '../sync/refused-error.ts'
+import type { WriteCheckpointNumber } from '../connector.ts'
 import { mayAdopt, needsWriteCheckpoint } from './hold.ts'
 import type { QueueState } from './hold.ts'
+import { parseWriteCheckpoint } from './queue.ts'
+import { adopt, readQueueState } from './write-checkpoints.ts'
 
 export type UploaderParts = {
   readonly sql: SqlDatabase
@@ -17,19 +18,18 @@ export type UploaderParts = {
   readonly retryDelayMs: number
   /** Least time between rounds that writes start. */
   readonly throttleMs: number
-  readonly uploadData: () => Promise<void>
-  readonly requestWriteCheckpoint: (signal: AbortSignal) => Promise<bigint>
+  /** Returns the write checkpoint that the backend chose, if it chooses them. */
+  readonly uploadData: () => Promise<WriteCheckpointNumber | void>
+  /** A number that the service announces once everything written to the source before this call has come through it. */
+  readonly askWriteCheckpoint: (signal: AbortSignal) => Promise<bigint>
+  /** The service has been asked for a number, which is the target now. */
+  readonly onAsked: () => void
   readonly onStatus: (status: UploadStatus) => void
   /** All writes are uploaded, and the write checkpoint that covers them is known. */
   readonly onCompleted: () => void
 }
 
 export type UploadStatus = { readonly uploading: boolean; readonly error: Error | undefined }
-
-const QUEUE_STATE = `
-  SELECT (SELECT min(id) FROM ps_crud), target_write_checkpoint,
-    (SELECT seq FROM sqlite_sequence WHERE name = 'ps_crud')
-  FROM ps_control WHERE id = 1`
 
 /** Empties the upload queue through the app's function, with a pause of its own after failures: it needs no stream. */
 export class Uploader {
@@ -92,16 +92,17 @@ export class Uploader {
 
   /** Uploads until the queue is empty, then finds out which write checkpoint covers it all. Was there anything? */
   async #round(signal: AbortSignal): Promise<boolean> {
+    const { sql, logger, uploadData } = this.#parts
     let head: bigint | undefined
     for (;;) {
-      const state = await this.#readState()
+      const state = await readQueueState(sql)
       if (signal.aborted) return false
-      if (state.queueEmpty) {
+      if (state.head === undefined) {
         await this.#finish(state, signal)
         return head !== undefined
       }
       if (state.head === head) {
-        this.#parts.logger.log({
+        logger.log({
           level: 'warn',
           message:
             'uploadData() returned without taking the oldest entry off the queue: call complete() on what you uploaded',
@@ -110,32 +111,26 @@ export class Uploader {
       }
       head = state.head
       this.#tell(true, this.#error)
-      await this.#parts.uploadData()
+      const chosen = await uploadData()
       this.#error = undefined
+      if (chosen !== undefined) {
+        await adopt(sql, parseWriteCheckpoint(String(chosen)), { kind: 'backend' }, needsWriteCheckpoint)
+      }
     }
   }
 
   async #finish(before: QueueState, signal: AbortSignal): Promise<void> {
+    const { sql, askWriteCheckpoint, onAsked, onCompleted } = this.#parts
     this.#tell(false, undefined)
     if (needsWriteCheckpoint(before)) {
-      const writeCheckpoint = await this.#parts.requestWriteCheckpoint(signal)
-      const adopted = await this.#parts.sql.writeTransaction(async (transaction) => {
-        const { rawRows } = await transaction.executeRaw(QUEUE_STATE)
-        if (!mayAdopt(before, toQueueState(rawRows[0]))) return false
-        await transaction.execute('UPDATE ps_control SET target_write_checkpoint = ? WHERE id = 1', [writeCheckpoint])
-        return true
-      })
-      if (!adopted) {
+      const number = await askWriteCheckpoint(signal)
+      if (!(await adopt(sql, number, { kind: 'service', before }, (now) => mayAdopt(before, now)))) {
         this.#want('by-write')
         return
       }
+      onAsked()
     }
-    this.#parts.onCompleted()
-  }
-
-  async #readState(): Promise<QueueState & { readonly head: bigint | undefined }> {
-    const { rawRows } = await this.#parts.sql.writeContext((context) => context.executeRaw(QUEUE_STATE))
-    return { ...toQueueState(rawRows[0]), head: toBigInt(rawRows[0]?.[0]) }
+    onCompleted()
   }
 
   #tell(uploading: boolean, error: Error | undefined): void {
@@ -160,9 +155,4 @@ export class Uploader {
     this.#pause.cut()
     this.trigger()
   }
-}
-
-function toQueueState(row: readonly SqliteValue[] | undefined): QueueState {
-  const [head, target, lastQueued] = row ?? []
-  return { queueEmpty: head === null, target: toBigInt(target), lastQueued: toBigInt(lastQueued) ?? 0n }
 }
