@@ -142,6 +142,7 @@ describe('a client that does not read', () => {
       .poll(() => registry.metrics(), { timeout: 8_000 })
       .toContain('headwater_limits_reached_total{limit="stalled-reader"} 2')
     await Promise.all(sockets.map(endOf))
+    await expect.poll(() => registry.metrics()).toContain('headwater_sync_streams_count{transport="http"} 0')
   })
 
   test('is cut off at once when too much waits for all, if most of it is its user’s', async () => {

@@ -93,9 +93,13 @@ function writeCompressed(compressor: Transform, chunk: Uint8Array | undefined): 
     return undefined
   }
   return new Promise((resolve) => {
-    compressor.write(chunk, () => {
+    const proceed = (): void => {
+      compressor.off('close', proceed)
       resolve()
-    })
+    }
+    // A compressor that waits for its reader and is destroyed forgets the chunk that it was given (seen with 24.21).
+    compressor.once('close', proceed)
+    compressor.write(chunk, proceed)
   })
 }
 
