@@ -49,7 +49,8 @@ export class RevocationWatch {
   readonly holder: TokenHolder
   #isRevoked = false
   readonly #watches: Map<string, Set<RevocationWatch>>
-  readonly #listeners: (() => void)[] = []
+  /** Made anew by each that is added: there are few, and an array that grows takes room for many. */
+  #listeners: readonly (() => void)[] = []
 
   constructor(holder: TokenHolder, watches: Map<string, Set<RevocationWatch>>) {
     this.holder = holder
@@ -66,17 +67,19 @@ export class RevocationWatch {
   /** Calls `listener` when the token is revoked, or at once if it is already. */
   listen(listener: () => void): void {
     if (this.#isRevoked) listener()
-    else this.#listeners.push(listener)
+    else this.#listeners = this.#listeners.concat(listener)
   }
 
   revoke(): void {
     if (this.#isRevoked) return
     this.#isRevoked = true
-    for (const listener of this.#listeners.splice(0)) listener()
+    const listeners = this.#listeners
+    this.#listeners = []
+    for (const listener of listeners) listener()
   }
 
   close(): void {
-    this.#listeners.splice(0)
+    this.#listeners = []
     const ofUser = this.#watches.get(this.holder.userId)
     ofUser?.delete(this)
     if (ofUser?.size === 0) this.#watches.delete(this.holder.userId)

@@ -41,7 +41,9 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
   const routes = createRoutes(parts, streams, audience)
   const newcomers = createNewcomers({ ...parts, newcomersMax: parts.limits.newcomersMax })
   const webSockets = createWebSockets(parts, streams, newcomers)
+  const answering: AnswerParts = { ...parts, routes, streams }
   const open = new Set<AbortController>()
+  const sockets = new Set<Socket>()
   let isStopping = false
   const server = createServer(
     {
@@ -57,7 +59,6 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
         audience !== 'operators' && method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
     },
     (message, response) => {
-      for (const [name, value] of Object.entries(CORS_HEADERS)) response.setHeader(name, value)
       if (isStopping) {
         response.setHeader('Connection', 'close')
         writeWhole(answerCode('shutting-down'), response, parts.random)
@@ -65,7 +66,7 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       }
       const abort = new AbortController()
       open.add(abort)
-      response.once('close', () => {
+      response.on('close', () => {
         abort.abort()
         open.delete(abort)
         newcomers.add(message.socket)
@@ -74,18 +75,17 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       const identified = (): void => newcomers.remove(message.socket)
       const cutOff = (): void => void response.destroy()
       const request = toRequest(message, { signal: abort.signal, identified, cutOff })
-      void answer({ ...parts, routes, streams }, request, response)
+      void answer(answering, request, response)
     },
   )
+  server.on('upgrade', webSockets.upgrade)
   server.on('connection', (socket) => {
     newcomers.add(socket)
-    socket.once('close', () => newcomers.remove(socket))
-  })
-  server.on('upgrade', webSockets.upgrade)
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      newcomers.remove(socket)
+      sockets.delete(socket)
+    })
   })
   // Node begins to look for requests that take too long when a server listens, and this one may never.
   const watchSlowRequests = once(() => server.emit('listening'))
@@ -113,47 +113,71 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
 
 type AnswerParts = HttpParts & { readonly routes: Routes; readonly streams: SyncStreams }
 
-/** The boundary of a request: never rejects, logs what failed, once. */
+/** What must be known of a request for as long as its answer takes. */
+type Asked = Pick<HttpRequest, 'method' | 'path' | 'signal'>
+
+/** The boundary of a request: never rejects, logs what failed, once. A stream goes on after it. */
 async function answer(parts: AnswerParts, request: HttpRequest, response: ServerResponse): Promise<void> {
-  const { routes, random } = parts
+  const { method, path, signal } = request
+  const asked = { method, path, signal }
   try {
-    const result = await routes.answer(request)
-    if (result.kind === 'whole') writeWhole(result, response, random)
-    else await answerStream(parts, result, request, response)
+    const result = await parts.routes.answer(request)
+    if (result.kind === 'stream') {
+      forgetHead(response.req)
+      void answerStream(parts, result, asked, response)
+      return
+    }
+    writeWhole(result, response, parts.random)
   } catch (error) {
-    if (!response.destroyed) logFailure(parts.log, error, describe(request))
-    writeWhole(answerError(error), response, random)
+    writeFailure(parts, error, asked, response)
   }
-  const labels = { route: routes.labelOf(request.path), status: String(response.statusCode) }
-  parts.metrics.add('headwater_http_requests_total', 1, labels)
+  noteAnswered(parts, asked, response)
 }
 
-/** Throws what failed before the first byte; what fails later cuts the stream off and is logged. */
+/** The boundary of a stream. What fails before the first byte is told; what fails later cuts the stream off. */
 async function answerStream(
   parts: AnswerParts,
   stream: StreamAnswer,
-  request: HttpRequest,
+  asked: Asked,
   response: ServerResponse,
 ): Promise<void> {
   const { headersSent, bytesSent, error } = await writeStream(stream, response, parts.streams.slowReaders)
   stream.ended({ bytesSent })
   if (!headersSent && !response.destroyed) {
-    if (request.signal.aborted) writeWhole(answerCode('shutting-down'), response, parts.random)
-    else if (error !== undefined) throw error
+    if (asked.signal.aborted) writeWhole(answerCode('shutting-down'), response, parts.random)
+    else if (error !== undefined) writeFailure(parts, error, asked, response)
     else writeWhole({ kind: 'whole', status: 200, headers: stream.headers, body: '' }, response, parts.random)
-  } else if (error !== undefined && !request.signal.aborted) {
-    logFailure(parts.log, error, describe(request))
+  } else if (error !== undefined && !asked.signal.aborted) {
+    logFailure(parts.log, error, describe(asked))
   }
+  noteAnswered(parts, asked, response)
 }
 
-function describe({ method, path }: HttpRequest): Record<string, unknown> {
+/** Node keeps the request for as long as the response is open, which may be very long, and very many may be. */
+function forgetHead(message: IncomingMessage): void {
+  message.headers = {}
+  message.rawHeaders = []
+}
+
+function writeFailure(parts: AnswerParts, error: unknown, asked: Asked, response: ServerResponse): void {
+  if (!response.destroyed) logFailure(parts.log, error, describe(asked))
+  writeWhole(answerError(error), response, parts.random)
+}
+
+function noteAnswered({ routes, metrics }: AnswerParts, { path }: Asked, response: ServerResponse): void {
+  const labels = { route: routes.labelOf(path), status: String(response.statusCode) }
+  metrics.add('headwater_http_requests_total', 1, labels)
+}
+
+function describe({ method, path }: Asked): Record<string, unknown> {
   return { method, path }
 }
 
 function writeWhole(answer: WholeAnswer, response: ServerResponse, random: () => number): void {
   if (response.headersSent || response.destroyed) return
   const { status, headers, body } = spreadRetryAfter(answer, random)
-  response.writeHead(status, { ...headers, ...(status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }) })
+  const length = status === 204 ? {} : { 'Content-Length': Buffer.byteLength(body) }
+  response.writeHead(status, { ...CORS_HEADERS, ...headers, ...length })
   response.end(body)
 }
 

@@ -40,15 +40,11 @@ export class SharedRoom {
 
   /** A claim that holds nothing yet. */
   open(userId: string): Claim {
-    let held = 0
-    const hold = (size: number): void => {
-      this.#change(userId, size - held)
-      held = size
-    }
-    return { size: () => held, hold, release: () => hold(0) }
+    return new UserClaim(this, userId)
   }
 
-  #change(userId: string, more: number): void {
+  /** For claims. Throws when there is no room for `more`. */
+  change(userId: string, more: number): void {
     const ofUser = (this.#byUser.get(userId) ?? 0) + more
     const ofAll = this.#taken + more
     if (more > 0) {
@@ -65,5 +61,30 @@ export class SharedRoom {
   #refuse({ limit, message }: RoomLimit, userId: string | undefined): HeadwaterError {
     this.#watch.reached(limit, { userId })
     return new HeadwaterError(LIMIT_TABLE[limit].code, message)
+  }
+}
+
+/** A class, as every open stream keeps some. */
+class UserClaim implements Claim {
+  readonly #room: SharedRoom
+  readonly #userId: string
+  #held = 0
+
+  constructor(room: SharedRoom, userId: string) {
+    this.#room = room
+    this.#userId = userId
+  }
+
+  size(): number {
+    return this.#held
+  }
+
+  hold(size: number): void {
+    this.#room.change(this.#userId, size - this.#held)
+    this.#held = size
+  }
+
+  release(): void {
+    this.hold(0)
   }
 }

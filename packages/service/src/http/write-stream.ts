@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Transform } from 'node:stream'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
 import type { StreamAnswer } from './answer.ts'
+import { CORS_HEADERS } from './cors.ts'
 import type { ContentEncoding } from './negotiate.ts'
 import type { SlowReaders } from './slow-readers.ts'
 
@@ -22,32 +23,55 @@ export async function writeStream(
   slowReaders: SlowReaders,
 ): Promise<Written> {
   const chunks = answer.chunks[Symbol.asyncIterator]()
-  let bytesSent = 0
+  const writer = new ChunkWriter(answer, response, slowReaders)
   let error: unknown
   try {
-    const first = await chunks.next()
-    if (first.done !== true && !response.destroyed) {
-      const write = beginResponse(answer, response)
-      let next: IteratorResult<Uint8Array> = first
-      for (; next.done !== true && !response.destroyed; next = await chunks.next()) {
-        const { length } = next.value
-        const room = write(next.value)
-        if (room !== undefined) {
-          const bytes = WAITING_BYTES_MAX + length
-          const proceed = slowReaders.wait({ userId: answer.userId, bytes, cutOff: () => response.destroy() })
-          await room
-          proceed()
-        }
-        bytesSent += length
-      }
-      await write(undefined)
-    }
+    // Called for each chunk: a loop over the chunks themselves would hold the last one while it waits for the next.
+    while (await chunks.next().then(writer.take));
   } catch (failure) {
     error = failure
     if (response.headersSent) cutOff(response)
   }
   await chunks.return?.()
-  return { headersSent: response.headersSent, bytesSent, error }
+  return { headersSent: response.headersSent, bytesSent: writer.bytesSent, error }
+}
+
+class ChunkWriter {
+  bytesSent = 0
+  readonly #answer: StreamAnswer
+  readonly #response: ServerResponse
+  readonly #slowReaders: SlowReaders
+  #write: Write | undefined
+
+  constructor(answer: StreamAnswer, response: ServerResponse, slowReaders: SlowReaders) {
+    this.#answer = answer
+    this.#response = response
+    this.#slowReaders = slowReaders
+  }
+
+  /** False when no more can be written. */
+  readonly take = (next: IteratorResult<Uint8Array>): boolean | Promise<boolean> => {
+    if (next.done === true) return this.#end()
+    if (this.#response.destroyed) return false
+    const { length } = next.value
+    this.#write ??= beginResponse(this.#answer, this.#response)
+    const room = this.#write(next.value)
+    this.bytesSent += length
+    return room === undefined || this.#untilRoom(room, WAITING_BYTES_MAX + length)
+  }
+
+  async #end(): Promise<false> {
+    if (this.#write !== undefined) await this.#write(undefined)
+    return false
+  }
+
+  async #untilRoom(room: Promise<void>, bytes: number): Promise<true> {
+    const { userId } = this.#answer
+    const proceed = this.#slowReaders.wait({ userId, bytes, cutOff: () => this.#response.destroy() })
+    await room
+    proceed()
+    return true
+  }
 }
 
 /** What was written still arrives; the final chunk of the transfer coding never does. */
@@ -60,11 +84,11 @@ function cutOff(response: ServerResponse): void {
 type Write = (chunk: Uint8Array | undefined) => Promise<void> | undefined
 
 function beginResponse({ encoding, headers }: StreamAnswer, response: ServerResponse): Write {
-  if (encoding === 'identity') {
-    response.writeHead(200, headers)
-    return (chunk) => writePlain(response, chunk)
-  }
-  response.writeHead(200, { ...headers, 'Content-Encoding': encoding })
+  const coding = encoding === 'identity' ? {} : { 'Content-Encoding': encoding }
+  // As a list, and at once: Node keeps no table of them then, and one plain text instead of all its parts.
+  response.writeHead(200, Object.entries({ ...CORS_HEADERS, ...headers, ...coding }).flat())
+  response.flushHeaders()
+  if (encoding === 'identity') return (chunk) => writePlain(response, chunk)
   const compressor = pipeCompressed(encoding, response)
   return (chunk) => writeCompressed(compressor, chunk)
 }

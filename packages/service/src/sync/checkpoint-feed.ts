@@ -27,7 +27,9 @@ export type CheckpointFeed = {
 export type Served = { readonly generation: number; readonly plan: LoadedPlan; readonly checkpoint: OpId }
 
 /** What a session depends on. */
-export type Interest = { readonly buckets: Iterable<BucketName>; readonly lookupKeys: Iterable<LookupKey> }
+export type Interest = { readonly buckets: readonly BucketName[]; readonly lookupKeys: readonly LookupKey[] }
+
+const NO_INTEREST: Interest = { buckets: [], lookupKeys: [] }
 
 /** What happened to a session since it last took. */
 export type SessionChange = {
@@ -51,8 +53,7 @@ export class Subscription {
   isOver = false
   readonly #maps: FeedMaps
   readonly #writeCheckpointKey: string
-  #buckets: ReadonlySet<BucketName> = new Set()
-  #lookupKeys: ReadonlySet<LookupKey> = new Set()
+  #interest: Interest = NO_INTEREST
   #change: MutableChange | undefined
 
   constructor(maps: FeedMaps, writeCheckpointKey: string) {
@@ -69,9 +70,8 @@ export class Subscription {
    * From now on only these concern the session, which knows everything up to `seen`. When the feed is already past
    * that, what came between cannot be told apart, so everything counts as touched.
    */
-  follow({ buckets, lookupKeys }: Interest, seen: OpId): void {
-    this.#buckets = this.#maps.byBucket.replace(this.#buckets, new Set(buckets), this)
-    this.#lookupKeys = this.#maps.byLookup.replace(this.#lookupKeys, new Set(lookupKeys), this)
+  follow(interest: Interest, seen: OpId): void {
+    this.#replaceInterest(interest)
     const { newest } = this.#maps
     if (newest !== undefined && newest > seen) this.touch(newest).touchesAll = true
   }
@@ -83,10 +83,16 @@ export class Subscription {
   }
 
   close(): void {
-    this.#buckets = this.#maps.byBucket.replace(this.#buckets, new Set(), this)
-    this.#lookupKeys = this.#maps.byLookup.replace(this.#lookupKeys, new Set(), this)
+    this.#replaceInterest(NO_INTEREST)
     this.#maps.byWriteCheckpoint.remove(this.#writeCheckpointKey, this)
     this.onTouched = () => {}
+  }
+
+  #replaceInterest(interest: Interest): void {
+    const { byBucket, byLookup } = this.#maps
+    byBucket.replace(this.#interest.buckets, interest.buckets, this)
+    byLookup.replace(this.#interest.lookupKeys, interest.lookupKeys, this)
+    this.#interest = interest
   }
 
   /** For the feed: what is being gathered. */

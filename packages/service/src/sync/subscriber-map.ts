@@ -19,11 +19,11 @@ export class SubscriberMap<Key> {
     } else if (known === subscription) this.#subscribers.delete(key)
   }
 
-  /** Makes a subscriber of `before` one of `after`, which it returns. */
-  replace(before: ReadonlySet<Key>, after: ReadonlySet<Key>, subscription: Subscription): ReadonlySet<Key> {
-    for (const key of before) if (!after.has(key)) this.remove(key, subscription)
-    for (const key of after) if (!before.has(key)) this.add(key, subscription)
-    return after
+  /** Makes a subscriber of `before` one of `after`. */
+  replace(before: readonly Key[], after: readonly Key[], subscription: Subscription): void {
+    const [old, next] = [new Set(before), new Set(after)]
+    for (const key of old) if (!next.has(key)) this.remove(key, subscription)
+    for (const key of next) if (!old.has(key)) this.add(key, subscription)
   }
 
   /** Each key of `keys` that has subscribers, with each of them. */
