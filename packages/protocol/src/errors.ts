@@ -144,6 +144,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'The local database was closed, or its worker ended, while a statement was waiting. Nothing half-written is kept; run it again.',
   },
+  'custom-write-checkpoints': {
+    status: 400,
+    wireCode: 'PSYNC_S2001',
+    retry: 'never',
+    help: 'The sync config has an event named `write_checkpoints` or `checkpoint_requests`, so the app’s backend makes write checkpoints. Clients hand its number to `complete()`; docs/guides/write-checkpoints.md shows how. Remove the event to let the service make them.',
+  },
   'database-in-use': {
     status: 423,
     wireCode: 'PSYNC_S2001',

@@ -13,6 +13,7 @@ import { createLog, type Log, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createOperator } from './operator.ts'
 import { checkSource } from './postgres/check-source.ts'
+import { checkAskable } from './replication/checkpoint-rows.ts'
 import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
 import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
@@ -89,8 +90,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
   const readHealth = (): Health => judgeHealth(deployment.current().readStatus(), Date.now())
   const replicating: Replicating = {
-    requestWriteCheckpoint: (key) => deployment.current().requestWriteCheckpoint(key),
-    requestCheckpointNumber: (key, number) => deployment.current().requestCheckpointNumber(key, number),
+    requestWriteCheckpoint: async (key) => {
+      checkAskable(served.plan)
+      return deployment.current().requestWriteCheckpoint(key)
+    },
+    requestCheckpointNumber: async (key, number) => {
+      checkAskable(served.plan)
+      return deployment.current().requestCheckpointNumber(key, number)
+    },
     readHealth,
     readMetrics: async () => {
       const { bytes, compaction } = await storage.readStatus()

@@ -1,3 +1,4 @@
+export { describeCheckpointEvents, isCheckpointEvent } from './checkpoint-events.ts'
 export { checkPlanAgainstTables, type TableDiagnostic } from './check-tables.ts'
 export { compileSyncConfig } from './compile.ts'
 export { comparePlans } from './compare-plans.ts'

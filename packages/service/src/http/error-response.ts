@@ -12,6 +12,7 @@ const DESCRIPTIONS: { readonly [Code in ErrorCode]?: string } = {
   'auth-operator': 'Authorization failed',
   'bad-request': 'Validation failed',
   'bad-sync-config': 'The sync config cannot be used',
+  'custom-write-checkpoints': 'Validation failed',
   internal: 'Something went wrong',
   'jwks-address-refused': 'The keys that verify tokens cannot be fetched',
   'no-active-sync-config': 'No sync config is active',
@@ -43,6 +44,7 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'bad-parameters',
   'bad-request',
   'bad-sync-config',
+  'custom-write-checkpoints',
   'jwks-unavailable',
   'no-sync-config',
   'request-too-large',
@@ -129,10 +131,12 @@ export function tellNotFound(what: string): ToldError {
 /** Class names that clients' logs know; nothing decides by them. */
 function nameOf(code: ErrorCode, status: number): string {
   if (status === 401) return 'AuthorizationError'
-  return code === 'bad-request' ? 'ValidationError' : 'ServiceError'
+  return VALIDATION.has(code) ? 'ValidationError' : 'ServiceError'
 }
+
+const VALIDATION: ReadonlySet<ErrorCode> = new Set(['bad-request', 'custom-write-checkpoints'])
 
 /** Validation errors list their problems as a JSON array in text. */
 function detailsOf(code: ErrorCode, message: string): string {
-  return code === 'bad-request' ? JSON.stringify([message]) : message
+  return VALIDATION.has(code) ? JSON.stringify([message]) : message
 }

@@ -41,6 +41,8 @@ const ref = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}
 const CLIENT_ID = { client_id: 'The name that the client gives itself; the same as in its stream.' }
 const NO_CONFIG = 'No sync config is served yet (`PSYNC_S2302`); clients try again.'
 const SOURCE_AWAY = 'The source database does not answer; clients try again.'
+const MADE_BY_BACKEND =
+  'The request is malformed, or the sync config has an event for write checkpoints, so that the backend makes them (`PSYNC_S2001`).'
 const BUSY = 'As many calls of this kind are open as may be; come back after `Retry-After`.'
 
 const PROBE = { 'application/json': ref('Health') }
@@ -93,7 +95,7 @@ const CLIENT_ROUTES = {
         'checkpoint_request_id',
       ]),
     ),
-    failures: { 429: BUSY, 503: SOURCE_AWAY },
+    failures: { 400: MADE_BY_BACKEND, 429: BUSY, 503: SOURCE_AWAY },
   },
   writeCheckpoint: {
     method: 'GET',
@@ -102,7 +104,7 @@ const CLIENT_ROUTES = {
     token: 'client',
     query: CLIENT_ID,
     answer: data(object({ write_checkpoint: DECIMAL }, ['write_checkpoint'])),
-    failures: { 429: BUSY, 500: NO_CONFIG, 503: SOURCE_AWAY },
+    failures: { 400: MADE_BY_BACKEND, 429: BUSY, 500: NO_CONFIG, 503: SOURCE_AWAY },
   },
   awaitedCheckpoint: {
     method: 'GET',
@@ -113,6 +115,7 @@ const CLIENT_ROUTES = {
     query: CLIENT_ID,
     answer: data(object({ checkpoint: DECIMAL }, ['checkpoint'])),
     failures: {
+      400: MADE_BY_BACKEND,
       429: BUSY,
       500: NO_CONFIG,
       503: 'Replication has not come so far in time, or the source does not answer.',

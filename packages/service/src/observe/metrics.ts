@@ -52,6 +52,11 @@ export const METRIC_TABLE = {
     help: 'Times that the connection to the source was lost and opened again.',
     labels: [],
   },
+  headwater_replication_row_errors_total: {
+    kind: 'counter',
+    help: 'Rows that could not be evaluated, or whose write checkpoint could not be read; see `rows-left-out` in the log.',
+    labels: [],
+  },
   headwater_replication_rows_total: {
     kind: 'counter',
     help: 'Changed rows read from the log of the source.',

@@ -1,13 +1,14 @@
 import type { Lsn } from '../postgres/lsn.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Marker } from '../postgres/marker.ts'
-import type { Delta, WriteCheckpoint } from '../storage/delta.ts'
+import type { Delta, RowKey, WriteCheckpoint } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import { applyRowChanges, type RowEffects, removeRows } from './apply-batch.ts'
 import { applyChunk } from './apply-chunk.ts'
 import type { ChangeBatch } from './batches.ts'
 import { mayShow } from './checkpoint-rule.ts'
 import { type CopyBoard, noteIncomplete, touchRow } from './copy-board.ts'
+import { readCheckpointRows, type ToldRow } from './checkpoint-rows.ts'
 import type { ReplicationCounts } from './counts.ts'
 import type { Step } from './read-steps.ts'
 import { addMessage, keysToRead, type RowChanges } from './row-changes.ts'
@@ -45,6 +46,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
     hasSlices = delta.resume === undefined
     counts.operations += delta.operations.length
     metrics.add('headwater_replication_operations_total', delta.operations.length)
+    metrics.add('headwater_replication_row_errors_total', delta.rowErrors.length)
     await storing.store(delta)
   }
 
@@ -64,9 +66,10 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
   }
 
   const applyBatch = async (batch: ChangeBatch): Promise<void> => {
-    const changes = collectChanges(parts, batch)
+    const { changes, told } = collectChanges(parts, batch)
     const before = await storing.readStates(keysToRead(changes))
     const incomplete = board.listIncomplete()
+    const checkpoints = readCheckpointRows(told, before, incomplete, parts.nowMs())
     const effects = applyRowChanges(changes, before, incomplete, parts.nowMs())
     noteOutcome(board, changes, effects)
     counts.rows += batch.messages.length
@@ -74,7 +77,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
     metrics.add('headwater_replication_rows_total', batch.messages.length)
     metrics.add('headwater_replication_transactions_total', batch.transactions.length)
 
-    let delta: Delta = { ...emptyDelta(batch.resume), ...toDelta(effects) }
+    let delta = joinEffects({ ...emptyDelta(batch.resume), ...toDelta(effects) }, checkpoints)
     for (const marker of batch.markers) delta = await applyMarker(delta, marker)
     if (batch.resume === undefined) {
       await store({ ...delta, copies: board.takeChanged() })
@@ -159,9 +162,16 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
   }
 }
 
-/** Where each row of the batch ends up; rows of tables that are being copied are noted as touched. */
-function collectChanges({ registry, board, counts }: ApplierParts, batch: ChangeBatch): RowChanges {
+/**
+ * Where each row of the batch ends up, and the states of those that tell of write checkpoints; rows of tables that are
+ * being copied are noted as touched.
+ */
+function collectChanges(
+  { registry, board, counts }: ApplierParts,
+  batch: ChangeBatch,
+): { readonly changes: RowChanges; readonly told: readonly ToldRow[] } {
   const changes: RowChanges = new Map()
+  const told: ToldRow[] = []
   const unidentified = new Set<number>()
   for (const [index, { xid, firstMessage }] of batch.transactions.entries()) {
     const end = batch.transactions[index + 1]?.firstMessage ?? batch.messages.length
@@ -170,6 +180,7 @@ function collectChanges({ registry, board, counts }: ApplierParts, batch: Change
       const table = message === undefined ? undefined : registry.find(message.relationOid)
       if (message === undefined || table === undefined) continue
       const keys = addMessage(changes, unidentified, table, message)
+      if (table.checkpoints.length > 0) told.push(...toldBy(changes, keys.at(-1)))
       const copy = board.find(table.oid)
       if (copy === undefined || copy.state.isDone) continue
       for (const key of keys) touchRow(board, copy, key, xid)
@@ -181,7 +192,13 @@ function collectChanges({ registry, board, counts }: ApplierParts, batch: Change
     counts.rowsUnidentified += 1
     if (copy !== undefined) board.startRefresh(copy.state, true)
   }
-  return changes
+  return { changes, told }
+}
+
+/** The row as the last message left it; nothing when that deleted it. */
+function toldBy(changes: RowChanges, key: RowKey | undefined): readonly ToldRow[] {
+  const change = key === undefined ? undefined : changes.get(key)
+  return key === undefined || change?.after === undefined ? [] : [{ key, change }]
 }
 
 function noteOutcome(board: CopyBoard, changes: RowChanges, effects: RowEffects): void {
@@ -192,18 +209,22 @@ function noteOutcome(board: CopyBoard, changes: RowChanges, effects: RowEffects)
 }
 
 type EffectsOfDelta = Pick<Delta, 'operations' | 'lookups' | 'rowStates' | 'rowErrors'>
+type MoreEffects = Partial<EffectsOfDelta & Pick<Delta, 'customWriteCheckpoints'>>
 
 function toDelta({ operations, lookups, rowStates, rowErrors }: RowEffects): EffectsOfDelta {
   return { operations, lookups, rowStates, rowErrors }
 }
 
-function joinEffects(delta: Delta, effects: RowEffects): Delta {
+const NONE: readonly never[] = []
+
+function joinEffects(delta: Delta, effects: MoreEffects): Delta {
   return {
     ...delta,
-    operations: delta.operations.concat(effects.operations),
-    lookups: delta.lookups.concat(effects.lookups),
-    rowStates: delta.rowStates.concat(effects.rowStates),
-    rowErrors: delta.rowErrors.concat(effects.rowErrors),
+    operations: delta.operations.concat(effects.operations ?? NONE),
+    lookups: delta.lookups.concat(effects.lookups ?? NONE),
+    rowStates: delta.rowStates.concat(effects.rowStates ?? NONE),
+    rowErrors: delta.rowErrors.concat(effects.rowErrors ?? NONE),
+    customWriteCheckpoints: delta.customWriteCheckpoints.concat(effects.customWriteCheckpoints ?? NONE),
   }
 }
 
@@ -213,7 +234,8 @@ function hasEffects(delta: Delta): boolean {
     delta.lookups.length > 0 ||
     delta.rowStates.length > 0 ||
     delta.rowErrors.length > 0 ||
-    delta.writeCheckpoints.length > 0
+    delta.writeCheckpoints.length > 0 ||
+    delta.customWriteCheckpoints.length > 0
   )
 }
 

@@ -82,7 +82,7 @@ const NO_LOOKUPS: readonly StoredLookup[] = []
 const NO_VALUES: RowState['toasted'] = {}
 
 /** The row with every needed value, or undefined when one cannot be found. */
-function completeRow(
+export function completeRow(
   change: RowChange,
   row: TextRow,
   before: RowStates,

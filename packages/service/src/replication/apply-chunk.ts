@@ -1,6 +1,7 @@
 import type { TextRow } from '@headwater/sync-config'
 import type { RowState, RowStateChange, RowStates } from '../storage/delta.ts'
 import { applyRowChanges, type RowEffects } from './apply-batch.ts'
+import { type CheckpointEffects, readCheckpointRows } from './checkpoint-rows.ts'
 import { beginNextPass, type CopyBoard, type OpenCopy, type PendingChunk, settlePass } from './copy-board.ts'
 import { continuesCopy, isRewritten, restartCopy, stepCopy } from './copy-state.ts'
 import type { ReplicatedTable } from './replicated-table.ts'
@@ -25,7 +26,10 @@ const NO_ROWS = new Map()
  * Applies a chunk where its marker stands in the stream: rows that the stream has changed after the chunk's snapshot
  * are left out, all others are exactly what the source had at this place. Undefined: thrown away, to be read again.
  */
-export async function applyChunk(parts: ChunkParts, chunk: PendingChunk): Promise<RowEffects | undefined> {
+export async function applyChunk(
+  parts: ChunkParts,
+  chunk: PendingChunk,
+): Promise<(RowEffects & CheckpointEffects) | undefined> {
   const { board, registry, storing } = parts
   const { table, outcome, visibility } = chunk
   const copy = board.find(table.oid)
@@ -39,12 +43,14 @@ export async function applyChunk(parts: ChunkParts, chunk: PendingChunk): Promis
   const isNew = copy.state.isUntouched
   const stored = isNew ? NO_STATES : await storing.readStates(keysToRead(changes))
   const effects = applyRowChanges(changes, isNew ? stored : withChanges(stored, parts.after), NO_ROWS, parts.nowMs())
+  const told = table.checkpoints.length === 0 ? [] : Array.from(changes, ([key, change]) => ({ key, change }))
+  const checkpoints = readCheckpointRows(told, stored, NO_ROWS, parts.nowMs())
   copy.touched.forget(visibility)
   const next = stepCopy(settlePass(copy), outcome, chunk.parts)
   // Back at the beginning: the pass is over, but not the copy.
   const isNextPass = !next.isDone && next.part === undefined
   board.update(copy, isNextPass ? beginNextPass(copy) : next)
-  return effects
+  return { ...effects, ...checkpoints, rowErrors: effects.rowErrors.concat(checkpoints.rowErrors) }
 }
 
 function collectChunk(copy: OpenCopy, { table, rows, visibility, hasToast }: PendingChunk): RowChanges {

@@ -1,4 +1,11 @@
-import type { LoadedPlan, PostgresType, SourceTable, TableProgram } from '@headwater/sync-config'
+import {
+  type EventProgram,
+  isCheckpointEvent,
+  type LoadedPlan,
+  type PostgresType,
+  type SourceTable,
+  type TableProgram,
+} from '@headwater/sync-config'
 import { type CatalogTable, toSourceTable } from '../postgres/catalog.ts'
 import type { Relation, ReplicaIdentity } from '../postgres/pgoutput.ts'
 import type { TypeCatalog } from '../postgres/type-catalog.ts'
@@ -11,6 +18,8 @@ export type ReplicatedTable = {
   readonly label: string
   readonly source: SourceTable
   readonly program: TableProgram
+  /** Which read a write checkpoint of the app's backend from a row. */
+  readonly checkpoints: readonly EventProgram[]
   /** By position: what to decode; the program's columns and the key's. */
   readonly needed: readonly boolean[]
   readonly key: KeyShape
@@ -59,6 +68,7 @@ export function toReplicatedTable(
     label: `${table.schema}.${table.name}`,
     source,
     program,
+    checkpoints: program.events.filter(({ event }) => isCheckpointEvent(event)),
     needed,
     key,
     toast: chooseToastRule(table, source, program.needed),

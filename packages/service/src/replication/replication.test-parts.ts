@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { JsonObject } from '@headwater/protocol'
 import { OP_ID_ZERO } from '@headwater/protocol'
-import { compileSyncConfig, loadPlan, type Plan } from '@headwater/sync-config'
+import { compileSyncConfig, describeCheckpointEvents, loadPlan, type Plan } from '@headwater/sync-config'
 import type { TestDatabase } from '@headwater/testkit'
 import type { Log } from '../observe/log.ts'
 import { createCheckpointFeed } from '../sync/checkpoint-feed.ts'
@@ -130,6 +130,15 @@ export async function startReplication(
   const isRunning = (): true | undefined =>
     running.replicator.readStatus().phase.kind === 'running' ? true : undefined
 
+  /** Where the app's backend makes write checkpoints, clients do not see this one, and it counts when it is stored. */
+  const readShown = async (): Promise<bigint> => {
+    const isSeen = describeCheckpointEvents(running.plan) === undefined
+    const number = isSeen
+      ? await storage.readWriteCheckpoint('settle')
+      : await storage.readStoredWriteCheckpoint('settle')
+    return (await storage.readHead()) === undefined ? 0n : (number ?? 0n)
+  }
+
   const settle = async (): Promise<void> => {
     const until = new AbortController()
     const commits = storage.watchCommits(until.signal)[Symbol.asyncIterator]()
@@ -142,8 +151,7 @@ export async function startReplication(
         await setImmediate()
       }
       for (;;) {
-        const shown = await storage.readWriteCheckpoint('settle')
-        if (shown !== undefined && shown >= number) return
+        if ((await readShown()) >= number) return
         await commits.next()
       }
     } finally {

@@ -66,6 +66,7 @@ export function emptyDelta(resume: Lsn | undefined): Delta {
     lookups: [],
     rowStates: [],
     writeCheckpoints: [],
+    customWriteCheckpoints: [],
     copies: [],
     rowErrors: [],
     resume,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { EVERY_CLIENT } from './delta.ts'
+import type { GenerationOrigin } from './storage.ts'
 import {
   begin,
   bucket,
@@ -105,7 +106,52 @@ export function checkpointContract(open: OpenStorage): void {
   })
 }
 
+/** A plan under which the app's backend makes write checkpoints. */
+function withEvent(checkpoint: string): GenerationOrigin {
+  return { ...origin(), plan: { ...origin().plan, body: { events: [{ name: 'write_checkpoints', columns: [checkpoint] }] } } }
+}
+
 export function generationContract(open: OpenStorage): void {
+  test('write checkpoints of the backend are what clients see where the plan has an event for them', async () => {
+    await using opened = await open()
+    const { storage } = opened
+    await storage.startGeneration(withEvent('n'))
+    const numbers = {
+      writeCheckpoints: [{ key: 'ann', number: 900n }],
+      customWriteCheckpoints: [{ key: 'ann', number: 3n }],
+    }
+    expect((await storage.append(deltaAt(10, { ...numbers, show: false }))).writeCheckpoints).toEqual(new Map())
+    expect(await storage.readWriteCheckpoint('ann')).toBeUndefined()
+    const lower = [{ key: 'ann', number: 2n }]
+    expect((await storage.append(deltaAt(20, { customWriteCheckpoints: lower }))).writeCheckpoints).toEqual(
+      new Map([['ann', 3n]]),
+    )
+    expect((await storage.append(deltaAt(30, { customWriteCheckpoints: lower }))).writeCheckpoints).toEqual(
+      new Map([['ann', 3n]]),
+    )
+    expect(await (await opened.reopen()).readWriteCheckpoint('ann')).toBe(3n)
+  })
+
+  test('write checkpoints of the backend are kept as long as they come from the same rows of the same source', async () => {
+    await using opened = await open()
+    const { storage } = opened
+    await storage.startGeneration(withEvent('n'))
+    const customWriteCheckpoints = [{ key: 'ann', number: 3n }]
+    await storage.append(deltaAt(10, { customWriteCheckpoints, writeCheckpoints: [{ key: 'ann', number: 900n }] }))
+    await storage.startGeneration({ ...withEvent('n'), slot: 'other' })
+    expect(await storage.readWriteCheckpoint('ann')).toBe(3n)
+    await storage.startGeneration(withEvent('m'))
+    expect(await storage.readWriteCheckpoint('ann')).toBeUndefined()
+    await storage.append(deltaAt(10, { customWriteCheckpoints }))
+    await storage.startGeneration({ ...withEvent('m'), systemId: '7002' })
+    expect(await storage.readWriteCheckpoint('ann')).toBeUndefined()
+    await storage.append(deltaAt(10, { customWriteCheckpoints }))
+    await storage.startGeneration(origin())
+    expect(await storage.readWriteCheckpoint('ann')).toBe(900n)
+    await storage.startGeneration(withEvent('m'))
+    expect(await storage.readWriteCheckpoint('ann')).toBeUndefined()
+  })
+
   test('a new generation begins empty, gives out new op ids and keeps write checkpoints', async () => {
     await using opened = await open()
     const { storage } = opened

@@ -13,6 +13,8 @@ export type Delta = {
   readonly rowStates: readonly RowStateChange[]
   /** Write checkpoints whose marker is inside this delta. */
   readonly writeCheckpoints: readonly WriteCheckpoint[]
+  /** Write checkpoints that the app's backend made, from rows inside this delta. */
+  readonly customWriteCheckpoints: readonly WriteCheckpoint[]
   /** New progress of copies, one a relation oid: a table that is dropped and made anew is another one. */
   readonly copies: readonly CopyProgress[]
   /** Rows that could not be evaluated; newest kept, shown to operators. */

@@ -42,6 +42,7 @@ export function deltaAt(resume: number, parts: Partial<Delta>): Delta {
     lookups: [],
     rowStates: [],
     writeCheckpoints: [],
+    customWriteCheckpoints: [],
     copies: [],
     rowErrors: [],
     show: true,

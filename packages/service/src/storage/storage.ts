@@ -19,13 +19,16 @@ export interface ReplicationStorage {
    * Throws `storage-full` or `storage-failed`; then nothing of the delta is stored.
    */
   readonly append: (delta: Delta) => Promise<Commit>
-  /** Highest write checkpoint of the key, or of every client, shown or not; 0 without any. */
+  /** Of those that clients ask for, the highest of the key, or of every client, shown or not; 0 without any. */
   readonly readStoredWriteCheckpoint: (key: string) => Promise<bigint>
   /** Forgets slices of an unfinished transaction. */
   readonly rollback: () => Promise<void>
   /** Moves the resume point past transactions that touched nothing; may be written later, together with something else. */
   readonly skipTo: (resume: Lsn) => Promise<Lsn>
-  /** Drops everything that was replicated and starts anew under a new generation number; write checkpoints are kept. */
+  /**
+   * Drops everything that was replicated and starts anew under a new generation number. Write checkpoints are kept;
+   * those of the app's backend only when they come from the same rows of the same source.
+   */
   readonly startGeneration: (origin: GenerationOrigin) => Promise<number>
 }
 
@@ -55,7 +58,7 @@ export type Commit = {
   /** Everything since the last shown commit, when this one is shown; else empty. */
   readonly buckets: ReadonlySet<BucketName>
   readonly lookups: ReadonlySet<LookupKey>
-  /** By key. */
+  /** By key; of the kind that `readWriteCheckpoint` answers. */
   readonly writeCheckpoints: ReadonlyMap<string, bigint>
   /** Too much changed to be named: the sets and the map are empty, and everything counts as touched. */
   readonly touchesAll: boolean
@@ -87,7 +90,10 @@ export interface SyncStorage {
     keys: readonly LookupKey[],
     upTo: OpId,
   ) => Promise<readonly (readonly LookupOutputs[])[] | undefined>
-  /** Highest write checkpoint of the key, or of every client, that the head covers. */
+  /**
+   * Highest write checkpoint of the key, or of every client, that the head covers. Where the plan has an event for write
+   * checkpoints, those of the app's backend; else those that clients asked for.
+   */
   readonly readWriteCheckpoint: (key: string) => Promise<bigint | undefined>
 }
 

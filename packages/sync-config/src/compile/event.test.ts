@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { describeCheckpointEvents } from '../checkpoint-events.ts'
 import { planOf, saidOf } from '../testing/builders.ts'
 
 /** The payload stands from line 4, column 9 on. */
@@ -13,7 +14,7 @@ function eventsOf(config: string): unknown {
 const CHECKPOINTS = { schema: 'public', isSchemaWildcard: false, name: 'checkpoints', isWildcard: false }
 
 test('an event has a table, conditions on its rows, and columns', () => {
-  expect(eventsOf(event('SELECT user_id, upper(client) AS client_id FROM checkpoints AS c WHERE NOT done'))).toEqual([
+  expect(eventsOf(event('SELECT user_id, upper(client) AS checkpoint FROM checkpoints AS c WHERE NOT done'))).toEqual([
     {
       name: 'write_checkpoints',
       table: CHECKPOINTS,
@@ -22,7 +23,7 @@ test('an event has a table, conditions on its rows, and columns', () => {
         { kind: 'column', name: 'user_id', expression: { kind: 'column', name: 'user_id' } },
         {
           kind: 'column',
-          name: 'client_id',
+          name: 'checkpoint',
           expression: { kind: 'call', name: 'upper', args: [{ kind: 'column', name: 'client' }] },
         },
       ],
@@ -52,7 +53,26 @@ test.each([
   ['SELECT 1 AS a', /4:9 The query has no FROM/],
   ['SELECT DISTINCT a FROM checkpoints', /4:16 DISTINCT does not exist in events/],
 ])('%s is refused', (payload, expected) => {
-  expect(saidOf(event(payload))).toEqual([expect.stringMatching(expected)])
+  expect(saidOf(event(payload).replace('write_checkpoints', 'changes'))).toEqual([expect.stringMatching(expected)])
+})
+
+test.each(['write_checkpoints', 'checkpoint_requests'])('a payload of %s has a user and a number', (name) => {
+  const config = (payload: string): string => event(payload).replace('write_checkpoints', name)
+  expect(saidOf(config('SELECT client_id FROM checkpoints'))).toEqual([
+    expect.stringMatching(/4:16 A write checkpoint needs "user_id" and "checkpoint": select user_id, checkpoint and/),
+  ])
+  expect(saidOf(config('SELECT user_id, n AS checkpoint FROM checkpoints'))).toEqual([])
+  expect(saidOf(config('SELECT * FROM checkpoints'))).toEqual([])
+  expect(saidOf(config('SELECT client_id FROM checkpoints').replace(name, 'something_else'))).toEqual([])
+})
+
+test('whose numbers are announced follows from the events, and does not depend on which of the two names one has', () => {
+  const config = event('SELECT user_id, n AS checkpoint FROM checkpoints')
+  const described = describeCheckpointEvents(planOf(config))
+  expect(described).toEqual(expect.any(String))
+  expect(describeCheckpointEvents(planOf(config.replace('write_checkpoints', 'checkpoint_requests')))).toBe(described)
+  expect(describeCheckpointEvents(planOf(config.replace('n AS', 'm AS')))).not.toBe(described)
+  expect(describeCheckpointEvents(planOf(config.replace('write_checkpoints', 'other')))).toBeUndefined()
 })
 
 test('events alone are not a config', () => {

@@ -200,7 +200,8 @@ export const FILE_FORMAT = {
     },
     event_definitions: {
       format: { kind: 'names', noun: 'event', entry: EVENT },
-      description: 'Payloads about changed rows, by name. They are checked; the service does not send them.',
+      description:
+        'Payloads about changed rows, by name. `write_checkpoints` (or `checkpoint_requests`) makes rows the write checkpoints of clients; others are checked and say nothing.',
     },
   },
 } as const satisfies KeysFormat

@@ -40,17 +40,20 @@ function listGenerations(directory: string): number[] {
   })
 }
 
+/** `keepsCustom`: write checkpoints of the app's backend mean the same in the next generation. */
+export type PreviousGeneration = { readonly path: string; readonly keepsCustom: boolean }
+
 /**
  * Makes the file of a new generation: write checkpoints and the op id counter are taken over, nothing else.
  * When it returns the new file is durable, and the one in use at the next start.
  */
-export function createGeneration(directory: string, generation: Generation, previousPath: string): void {
+export function createGeneration(directory: string, generation: Generation, previous: PreviousGeneration): void {
   const path = unfinishedPath(directory)
   removeDatabase(path)
   try {
     const database = new DatabaseSync(path)
     try {
-      fillGeneration(database, generation, previousPath)
+      fillGeneration(database, generation, previous)
     } finally {
       database.close()
     }
@@ -68,15 +71,21 @@ export function removeGeneration(directory: string, number: number): void {
   syncDirectory(directory)
 }
 
-function fillGeneration(database: DatabaseSync, generation: Generation, previousPath: string): void {
+function fillGeneration(database: DatabaseSync, generation: Generation, previous: PreviousGeneration): void {
   database.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA synchronous = EXTRA`)
   migrate(database)
-  database.prepare('ATTACH ? AS previous').run(previousPath)
+  database.prepare('ATTACH ? AS previous').run(previous.path)
+  const numbers = 'SELECT key, shown, pending, used_hour FROM previous.'
   database.exec(`
     BEGIN;
-    INSERT INTO main.write_checkpoint SELECT * FROM previous.write_checkpoint;
+    INSERT INTO main.write_checkpoint (key, shown, pending, used_hour) ${numbers}write_checkpoint;
     UPDATE main.position SET head_op = (SELECT head_op FROM previous.position);
   `)
+  if (previous.keepsCustom) {
+    database.exec(`
+      INSERT INTO main.custom_write_checkpoint (key, shown, pending, used_hour) ${numbers}custom_write_checkpoint
+    `)
+  }
   new PositionTable(database).insertGeneration(generation)
   database.exec('COMMIT')
 }

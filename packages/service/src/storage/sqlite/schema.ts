@@ -6,7 +6,8 @@ export const PAGE_BYTES = 8192
 /**
  * The stored format, as steps forward; a database has done the first `user_version` of them.
  *
- * History: 1, the first layout; 2, a log in front of the row states; 3, compaction.
+ * History: 1, the first layout; 2, a log in front of the row states; 3, compaction; 4, write checkpoints of the app's
+ * backend, and when each was used last.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -118,6 +119,23 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE bucket ADD COLUMN live_count INTEGER NOT NULL DEFAULT 0;
   -- Lookup entries that ended up to this op id are gone.
   ALTER TABLE position ADD COLUMN lookup_floor INTEGER NOT NULL DEFAULT 0;
+  `,
+  `
+  -- Hours since 1970, when the client asked last.
+  ALTER TABLE write_checkpoint ADD COLUMN used_hour INTEGER NOT NULL DEFAULT 0;
+  UPDATE write_checkpoint SET used_hour = unixepoch() / 3600;
+  CREATE INDEX write_checkpoint_used ON write_checkpoint (used_hour);
+
+  -- The same for numbers that the app's backend wrote into a table of the source. Clients see these where the plan has
+  -- an event for them, else those of the service. used_hour: when the number was replicated.
+  CREATE TABLE custom_write_checkpoint (
+    key TEXT PRIMARY KEY,
+    shown INTEGER,
+    pending INTEGER,
+    used_hour INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX custom_write_checkpoint_pending ON custom_write_checkpoint (key) WHERE pending IS NOT NULL;
+  CREATE INDEX custom_write_checkpoint_used ON custom_write_checkpoint (used_hour);
   `,
 ]
 

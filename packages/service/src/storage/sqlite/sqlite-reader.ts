@@ -138,12 +138,13 @@ class ReadGeneration {
       this.#positions = new PositionTable(this.#database)
       this.#packed = new PackedBuckets(this.#database)
       this.#tail = new TailCopy(this.#database, this.#packed)
+      const origin = this.#positions.readGeneration()?.origin
+      this.#plan = origin?.plan
       this.#readers = {
         buckets: new BucketReader(this.#packed, new ChunkReader(this.#database), this.#tail),
         lookups: new LookupReader(this.#database),
-        writeCheckpoints: new WriteCheckpointReader(this.#database),
+        writeCheckpoints: new WriteCheckpointReader(this.#database, origin),
       }
-      this.#plan = this.#positions.readGeneration()?.origin.plan
       this.read(() => undefined)
     } catch (error) {
       this.#database.close()

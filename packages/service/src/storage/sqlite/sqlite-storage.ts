@@ -16,7 +16,7 @@ import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
 import { openRevocationFile } from './revocation-file.ts'
 import { SqliteWriter, type SqliteWriterParts } from './sqlite-writer.ts'
-import { WriteCheckpointReader } from './write-checkpoint-table.ts'
+import { keepsCustomNumbers, WriteCheckpointReader } from './write-checkpoint-table.ts'
 import { translateOpenError, translateStorageError } from './storage-error.ts'
 
 export type SqliteStorageOptions = {
@@ -76,7 +76,8 @@ function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStor
     const previousNumber = previous.writer.readFigures().generation
     const number = previousNumber + 1
     try {
-      createGeneration(directory, { number, origin }, previous.path)
+      const keepsCustom = keepsCustomNumbers(previous.writer.origin, origin)
+      createGeneration(directory, { number, origin }, { path: previous.path, keepsCustom })
       current = openFile(number)
     } catch (error) {
       removeGeneration(directory, number)
@@ -157,7 +158,7 @@ function openGeneration(
     writer,
     buckets,
     lookups: new LookupReader(reader),
-    writeCheckpoints: new WriteCheckpointReader(reader),
+    writeCheckpoints: new WriteCheckpointReader(reader, writer.origin),
     readStatus: () => ({
       ...writer.readFigures(),
       buckets: Number(countBuckets.get()?.['count'] ?? 0),

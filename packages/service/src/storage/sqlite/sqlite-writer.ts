@@ -3,7 +3,7 @@ import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
 import type { Delta } from '../delta.ts'
 import type { CheckpointPins } from '../checkpoint-pins.ts'
-import type { Commit, CompactionFigures, Head, ResumePoint, StorageFigures } from '../storage.ts'
+import type { Commit, CompactionFigures, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
 import { ChunkWriter } from './chunk-table.ts'
@@ -20,7 +20,7 @@ import { RowStateStore } from './row-states.ts'
 import { readRun, RunBuilder } from './run.ts'
 import type { StorageLog } from './sqlite-storage.ts'
 import { Tail } from './tail.ts'
-import { WriteCheckpointWriter } from './write-checkpoint-table.ts'
+import { kindShown, type NumberKind, WriteCheckpointWriter } from './write-checkpoint-table.ts'
 import { translateStorageError } from './storage-error.ts'
 
 /** A bucket that gets so much in one commit is packed at once: nothing is gained by writing it to the tail first. */
@@ -57,7 +57,7 @@ export class SqliteWriter {
   readonly #types: ObjectTypeTable
   readonly #chunks: ChunkWriter
   readonly #lookups: LookupWriter
-  readonly #writeCheckpoints: WriteCheckpointWriter
+  readonly #writeCheckpoints: { readonly [Kind in NumberKind]: WriteCheckpointWriter }
   readonly #copies: CopyTable
   readonly #packer: Packer
   readonly #compactor: Compactor
@@ -65,6 +65,8 @@ export class SqliteWriter {
   readonly #body = new ByteWriter(65_536)
   readonly #unshown = new Touched()
   #generation: Generation | undefined
+  /** Whose write checkpoints clients see. */
+  #kindShown: NumberKind = 'asked'
   /** As stored. */
   #position: Position
   /** With the slices of the transaction that is open. */
@@ -85,7 +87,10 @@ export class SqliteWriter {
     this.tail = new Tail(database, (bucket) => this.#buckets.packedTotals(bucket))
     this.rowStates = new RowStateStore(database, { buckets: this.#buckets, types: this.#types })
     this.#lookups = new LookupWriter(database)
-    this.#writeCheckpoints = new WriteCheckpointWriter(database)
+    this.#writeCheckpoints = {
+      asked: new WriteCheckpointWriter(database, 'asked'),
+      custom: new WriteCheckpointWriter(database, 'custom'),
+    }
     this.#copies = new CopyTable(database)
     this.#compactor = new Compactor({
       writer: database,
@@ -121,6 +126,10 @@ export class SqliteWriter {
     this.#compactor.wake()
   }
 
+  get origin(): GenerationOrigin | undefined {
+    return this.#generation?.origin
+  }
+
   get head(): Head | undefined {
     if (this.#generation === undefined || this.#position.shown === undefined) return undefined
     const { number, origin } = this.#generation
@@ -135,7 +144,7 @@ export class SqliteWriter {
       origin,
       resume: this.#position.resume,
       copies: this.#copies.read(),
-      highestWriteCheckpoint: this.#writeCheckpoints.readHighest(),
+      highestWriteCheckpoint: this.#writeCheckpoints.asked.readHighest(),
     }
   }
 
@@ -256,7 +265,8 @@ export class SqliteWriter {
     const headOp = before.headOp + opIds
     const lookups = this.#lookups.write(delta.lookups, headOp)
     this.rowStates.write(delta.rowStates)
-    this.#writeCheckpoints.write(delta.writeCheckpoints)
+    this.#writeCheckpoints.asked.write(delta.writeCheckpoints, Date.now())
+    this.#writeCheckpoints.custom.write(delta.customWriteCheckpoints, Date.now())
     this.#copies.write(delta.copies)
     this.#copies.writeErrors(delta.rowErrors)
     this.#unshown.add(buckets, lookups, false)
@@ -287,7 +297,7 @@ export class SqliteWriter {
       resume,
       shown: delta.show ? { opId: toOpId(BigInt(position.headOp)), lsn: resume } : position.shown,
     }
-    const writeCheckpoints = delta.show ? this.#writeCheckpoints.showPending() : new Map<string, bigint>()
+    const writeCheckpoints = delta.show ? this.#showWriteCheckpoints() : new Map<string, bigint>()
     this.#positions.write(next)
     database.exec('COMMIT')
     this.#position = next
@@ -303,6 +313,15 @@ export class SqliteWriter {
     if (!delta.show) return this.#nothingChanged()
     this.#cleanLookups(position.headOp)
     return { generation: this.#generationNumber, checkpoint: next.shown, writeCheckpoints, ...this.#unshown.take() }
+  }
+
+  /** Of both kinds; returns those that clients see in this generation. */
+  #showWriteCheckpoints(): Map<string, bigint> {
+    const shown = {
+      asked: this.#writeCheckpoints.asked.showPending(),
+      custom: this.#writeCheckpoints.custom.showPending(),
+    }
+    return shown[this.#kindShown]
   }
 
   /** Entries that stopped holding before the mark before last are read by nobody any more. */
@@ -344,6 +363,7 @@ export class SqliteWriter {
     this.#open = undefined
     this.#packedAny = false
     this.#generation = this.#positions.readGeneration()
+    this.#kindShown = kindShown(this.#generation?.origin)
     this.#chunks.load()
     this.tail.load()
     this.rowStates.load()
