@@ -67,9 +67,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   await using opened = new AsyncDisposableStack()
   const onCompacted = (run: CompactionRun): void => {
-    metrics.add('headwater_storage_compacted_operations_total', run.operations)
+    metrics.add('headwater_storage_compacted_operations_total', run.moved, { into: 'move' })
+    metrics.add('headwater_storage_compacted_operations_total', run.cleared, { into: 'clear' })
     metrics.add('headwater_storage_freed_bytes_total', run.bytesFreed)
-    log.info('storage-compacted', { ...run, tookMs: Math.round(run.tookMs) })
+    log.info('storage-compacted', run)
   }
   const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log, onCompacted }))
   const parts: Parts = { settings, storage, log, metrics }

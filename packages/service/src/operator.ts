@@ -108,8 +108,8 @@ export function createOperator(parts: OperatorParts): Operator {
       }
     },
     compact: async () => {
-      const { operations, bytesFreed } = await storage.compact()
-      return { operations, bytes_freed: bytesFreed }
+      const { moved, cleared, bytesFreed } = await storage.compact()
+      return { moved, cleared, bytes_freed: bytesFreed }
     },
     describe: describeConfig,
   }

@@ -32,7 +32,7 @@ const WORKING: Operator = {
     issued_before: new Date(issuedBeforeMs).toISOString(),
     expires_at: '',
   }),
-  compact: async () => ({ operations: 7, bytes_freed: 800 }),
+  compact: async () => ({ moved: 7, cleared: 5, bytes_freed: 800 }),
   describe: (content) =>
     content === 'bad'
       ? { valid: false, errors: ['1:1: no'] }
@@ -99,7 +99,7 @@ describe('a call of an operator', () => {
       { data: { user_id: 'ann phone t1', issued_before: '2020-01-31T12:00:00.000Z' } },
     ],
     ['/api/admin/v1/revoke', { user: 'ann' }, 400, { error: { code: 'PSYNC_S2001' } }],
-    ['/api/admin/v1/compact', {}, 200, { data: { operations: 7, bytes_freed: 800 } }],
+    ['/api/admin/v1/compact', {}, 200, { data: { moved: 7, cleared: 5, bytes_freed: 800 } }],
     ['/api/sync-rules/v1/deploy', { content: 'c' }, 200, { data: { slot_name: 's' } }],
     ['/api/sync-rules/v1/deploy', {}, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/sync-rules/v1/validate', { content: 'bad' }, 200, { valid: false, errors: ['1:1: no'] }],

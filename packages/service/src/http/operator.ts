@@ -31,8 +31,8 @@ export type Revoked = {
   /** When it is forgotten, as every token that it concerns has expired. */
   readonly expires_at: string
 }
-/** Operations that became a MOVE or went into a CLEAR. */
-export type Compacted = { readonly operations: number; readonly bytes_freed: number }
+/** Operations that became a MOVE, and those, MOVEs among them, that went into a CLEAR. */
+export type Compacted = { readonly moved: number; readonly cleared: number; readonly bytes_freed: number }
 
 export type Deployed = { readonly slot_name: string }
 

@@ -231,7 +231,8 @@ const OPERATOR_ROUTES = {
     body: OBJECT,
     answer: data(
       object({
-        operations: { type: 'integer', description: 'That became a MOVE or went into a CLEAR.' },
+        moved: { type: 'integer', description: 'Operations that became a MOVE.' },
+        cleared: { type: 'integer', description: 'Operations, MOVEs among them, that went into a CLEAR.' },
         bytes_freed: { type: 'integer', description: 'For what is stored next: files do not become smaller.' },
       }),
     ),

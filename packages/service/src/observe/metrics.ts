@@ -79,8 +79,8 @@ export const METRIC_TABLE = {
   },
   headwater_storage_compacted_operations_total: {
     kind: 'counter',
-    help: 'Operations that compaction turned into a MOVE or took into a CLEAR.',
-    labels: [],
+    help: 'Operations that compaction turned into a MOVE, and operations, MOVEs among them, that it took into a CLEAR.',
+    labels: ['into'],
   },
   headwater_storage_compactions_count: {
     kind: 'gauge',

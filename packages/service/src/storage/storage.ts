@@ -160,8 +160,10 @@ export interface RevocationStorage {
 /** Since this storage was opened. */
 export type CompactionFigures = {
   readonly isRunning: boolean
-  /** Operations that became a MOVE or went into a CLEAR. */
-  readonly operations: number
+  /** Operations that became a MOVE. */
+  readonly moved: number
+  /** Operations fewer than before, MOVEs among them, since they went into a CLEAR. */
+  readonly cleared: number
   readonly bytesFreed: number
 }
 

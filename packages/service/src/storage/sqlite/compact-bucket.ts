@@ -24,12 +24,13 @@ const SAVED_SHARE_MIN = 0.2
 /** About what a MOVE takes in a run. */
 const MOVE_BYTES = 60
 
-const NOTHING_DONE: CompactionStep = { moved: 0, cleared: 0, bytesFreed: 0 }
+export const NOTHING_DONE: CompactionStep = { moved: 0, cleared: 0, bytesFreed: 0 }
 
 /** What one step has done, in the transaction that is open. */
 export type CompactionStep = {
-  /** Operations that became MOVEs, and operations fewer than before. */
+  /** Operations that became MOVEs. */
   readonly moved: number
+  /** Operations fewer than before. */
   readonly cleared: number
   readonly bytesFreed: number
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { CompactionFigures } from '../storage.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { ChunkWriter } from './chunk-table.ts'
-import { compactBucket, type CompactionStep, readNeed } from './compact-bucket.ts'
+import { compactBucket, type CompactionStep, NOTHING_DONE, readNeed } from './compact-bucket.ts'
 import { transact } from './connection.ts'
 import type { LookupWriter } from './lookup-table.ts'
 import { translateStorageError } from './storage-error.ts'
@@ -47,11 +47,8 @@ export type CompactorParts = {
 
 export type CompactionRun = {
   readonly buckets: number
-  /** That became a MOVE or went into a CLEAR. */
-  readonly operations: number
-  readonly bytesFreed: number
   readonly tookMs: number
-}
+} & CompactionStep
 
 type Task = Generator<CompactionStep, void, undefined>
 
@@ -73,8 +70,9 @@ export class Compactor {
   #isStopped = false
   #timer: NodeJS.Timeout | undefined
   #waiting: (() => void)[] = []
-  #figures: CompactionFigures = { isRunning: false, operations: 0, bytesFreed: 0 }
-  #run = { startedAtMs: 0, buckets: 0, operations: 0, bytesFreed: 0 }
+  #figures: CompactionFigures = { isRunning: false, ...NOTHING_DONE }
+  /** What is going on, or was last. */
+  #run = { startedAtMs: 0, buckets: 0, done: NOTHING_DONE }
 
   constructor(parts: CompactorParts) {
     this.#parts = parts
@@ -105,7 +103,7 @@ export class Compactor {
     if (!hasWork || this.#figures.isRunning || this.#isStopped) return
     clearTimeout(this.#timer)
     this.#figures = { ...this.#figures, isRunning: true }
-    this.#run = { startedAtMs: performance.now(), buckets: 0, operations: 0, bytesFreed: 0 }
+    this.#run = { startedAtMs: performance.now(), buckets: 0, done: NOTHING_DONE }
     this.#continueIn(0)
   }
 
@@ -156,30 +154,19 @@ export class Compactor {
   /** True when nothing is left to do. */
   #commitSlice(deadlineMs: number): boolean {
     const { writer, onCleared, onCommitted } = this.#parts
-    let moved = 0
-    let cleared = 0
-    let bytesFreed = 0
+    let done = NOTHING_DONE
     const isIdle = transact(writer, () => {
-      let isDone = false
+      let step: CompactionStep | undefined
       do {
-        const step = this.#nextStep()
-        isDone = step === undefined
-        moved += step?.moved ?? 0
-        cleared += step?.cleared ?? 0
-        bytesFreed += step?.bytesFreed ?? 0
-      } while (!isDone && performance.now() < deadlineMs)
-      if (cleared > 0) onCleared(cleared)
-      return isDone
+        step = this.#nextStep()
+        if (step !== undefined) done = addSteps(done, step)
+      } while (step !== undefined && performance.now() < deadlineMs)
+      if (done.cleared > 0) onCleared(done.cleared)
+      return step === undefined
     })
-    if (moved + cleared > 0) onCommitted(cleared > 0)
-    this.#run.operations += moved + cleared
-    this.#run.bytesFreed += bytesFreed
-    const { operations, bytesFreed: freed } = this.#figures
-    this.#figures = {
-      isRunning: true,
-      operations: operations + moved + cleared,
-      bytesFreed: freed + bytesFreed,
-    }
+    if (done.moved + done.cleared > 0) onCommitted(done.cleared > 0)
+    this.#run.done = addSteps(this.#run.done, done)
+    this.#figures = { isRunning: true, ...addSteps(this.#figures, done) }
     return isIdle
   }
 
@@ -223,12 +210,12 @@ export class Compactor {
           if (parts.readLimit() < limit) break
         }
       }
-      yield NOTHING
+      yield NOTHING_DONE
     }
   }
 
   *#dropLookups(upTo: number): Task {
-    while (this.#parts.lookups.clean(upTo, LOOKUPS_STEP) === LOOKUPS_STEP) yield NOTHING
+    while (this.#parts.lookups.clean(upTo, LOOKUPS_STEP) === LOOKUPS_STEP) yield NOTHING_DONE
     if (this.#lookupsUpTo === upTo) this.#lookupsUpTo = 0
   }
 
@@ -238,9 +225,10 @@ export class Compactor {
   }
 
   #endRun(): void {
-    const { startedAtMs, ...run } = this.#run
+    const { startedAtMs, buckets, done } = this.#run
     this.#figures = { ...this.#figures, isRunning: false }
-    if (run.operations > 0) this.#parts.onRunEnded({ ...run, tookMs: performance.now() - startedAtMs })
+    const tookMs = Math.round(performance.now() - startedAtMs)
+    if (done.moved + done.cleared > 0) this.#parts.onRunEnded({ buckets, ...done, tookMs })
     this.#release()
     this.#blockedAt = this.#parts.readLimit()
     this.#retryBlocked()
@@ -265,4 +253,6 @@ export class Compactor {
   }
 }
 
-const NOTHING: CompactionStep = { moved: 0, cleared: 0, bytesFreed: 0 }
+function addSteps(a: CompactionStep, b: CompactionStep): CompactionStep {
+  return { moved: a.moved + b.moved, cleared: a.cleared + b.cleared, bytesFreed: a.bytesFreed + b.bytesFreed }
+}

@@ -165,8 +165,13 @@ export class SqliteWriter {
     await this.#packer.drain()
     this.#compactor.dropLookups(this.#readLimit())
     await this.#compactor.compactAll()
-    const { isRunning, operations, bytesFreed } = this.#compactor.figures
-    return { isRunning, operations: operations - before.operations, bytesFreed: bytesFreed - before.bytesFreed }
+    const { isRunning, moved, cleared, bytesFreed } = this.#compactor.figures
+    return {
+      isRunning,
+      moved: moved - before.moved,
+      cleared: cleared - before.cleared,
+      bytesFreed: bytesFreed - before.bytesFreed,
+    }
   }
 
   append(delta: Delta): Commit {
