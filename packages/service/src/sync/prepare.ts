@@ -33,6 +33,7 @@ export type PrepareParts = {
 export class Preparation {
   readonly #parts: PrepareParts
   #pin: Disposable | undefined
+  #isClosed = false
   #served: { readonly generation: number; readonly plan: LoadedPlan } | undefined
 
   constructor(parts: PrepareParts) {
@@ -45,7 +46,13 @@ export class Preparation {
     return { userId: user.userId, clientId: request.clientId }
   }
 
-  /** The client was brought to what was prepared, or never will be. */
+  /** Nobody waits for what is still being prepared. */
+  close(): void {
+    this.#isClosed = true
+    this.unpin()
+  }
+
+  /** The client was brought to what was prepared, or will not be. */
   unpin(): void {
     this.#pin?.[Symbol.dispose]()
     this.#pin = undefined
@@ -116,7 +123,7 @@ export class Preparation {
     if (plan === undefined) return undefined
     state.announce(plan, update)
     this.unpin()
-    this.#pin = pinned.move()
+    if (!this.#isClosed) this.#pin = pinned.move()
     return plan
   }
 }

@@ -278,6 +278,31 @@ test('[protocol 49] a round that read what hides a later operation ends without 
   expect(lines).toEqual(['checkpoint-diff', 'log', 'partial-checkpoint-complete', 'todos', 'checkpoint-complete'])
 })
 
+test('[protocol 49] a newer checkpoint that is still too old for what was sent is not completed either', async () => {
+  let needed = 3n
+  await using service = await startService({
+    grants: { todos: 3 },
+    wrapStorage: (storage) => ({
+      ...storage,
+      readBucket: async (read) => {
+        const page = await storage.readBucket(read)
+        const completeFrom = toOpId(needed)
+        needed = 0n
+        return { ...page, completeFrom }
+      },
+    }),
+  })
+  const { storage } = service
+  await storage.append(deltaAt(10, { operations: [put('todos', 'T1')] }))
+  const stream = service.connect()
+  const kindsOf = async () => (await stream.chunk()).map(({ kind }) => kind)
+  expect(await kindsOf()).toEqual(['checkpoint', 'data'])
+  await storage.append(deltaAt(20, { operations: [put('todos', 'T2')] }))
+  expect(await kindsOf()).toEqual(['checkpoint-diff', 'data'])
+  await storage.append(deltaAt(30, { operations: [put('todos', 'T3')] }))
+  expect(await kindsOf()).toEqual(['checkpoint-diff', 'data', 'checkpoint-complete'])
+})
+
 test('[protocol 28] a request is refused before the first line while nothing is served yet', async () => {
   await using service = await startService()
   await expect(service.connect().chunk()).rejects.toMatchObject({ code: 'no-sync-config' })

@@ -182,7 +182,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#preparation.unpin()
+    this.#preparation.close()
     this.#parts.alarms.clear(this.#alarm)
     this.#signal.removeEventListener('abort', this.#wake.call)
     this.#subscription.close()
@@ -274,6 +274,11 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
         const { checkpoint } = this.#state
         this.#push({ kind: 'partial-checkpoint-complete', lastOpId: checkpoint, priority: group.priority })
       }
+    }
+    // So it may have been from the start, when what was sent before needs a checkpoint that is newer still.
+    if (this.#state.isSuperseded) {
+      this.#mustLook = true
+      return undefined
     }
     this.#push({ kind: 'checkpoint-complete', lastOpId: this.#state.checkpoint })
     this.#noteCompleted()

@@ -17,6 +17,7 @@ import { PIN_MS_MAX } from '../storage/checkpoint-pins.ts'
 import type { DeltaOperation, LookupChange } from '../storage/delta.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/example-data.contract.ts'
+import type { BucketStorage } from '../storage/storage.ts'
 import { createCheckpointFeed } from './checkpoint-feed.ts'
 import { systemClock } from '../clock.ts'
 import { Alarms } from './alarms.ts'
@@ -47,7 +48,21 @@ async function runScenario(seed: number): Promise<void> {
   const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
   const metrics = { add: () => {}, set: () => {}, change: () => {}, observe: () => {} }
   let nowMs = 0
-  const storage = await openSqliteStorage({ path, log, monotonicMs: () => nowMs })
+  let pins = 0
+  const opened = await openSqliteStorage({ path, log, monotonicMs: () => nowMs })
+  const storage: BucketStorage = {
+    ...opened,
+    pinCheckpoint: (checkpoint) => {
+      const pin = opened.pinCheckpoint(checkpoint)
+      pins += 1
+      return {
+        [Symbol.dispose]: () => {
+          pin[Symbol.dispose]()
+          pins -= 1
+        },
+      }
+    },
+  }
   await storage.startGeneration(origin())
   const stop = new AbortController()
   const feed = createCheckpointFeed({ storage, loadPlan: () => memberPlan(), bucketsMax: 1000 }, stop.signal)
@@ -88,6 +103,7 @@ async function runScenario(seed: number): Promise<void> {
       expectedRows(model, `user${n}`),
     )
   }
+  expect(pins, `seed ${seed}`).toBe(0)
   stop.abort()
   await feed.ended
   await storage[Symbol.asyncDispose]()
