@@ -105,9 +105,12 @@ export const SCHEMAS: { readonly [name: string]: JsonSchema } = {
           initial_replication_done: FLAG,
           last_lsn: TEXT,
           last_keepalive_ts: TIME,
-          replication_lag_bytes: WHOLE,
+          last_checkpoint_ts: { ...TIME, description: 'When clients could last see a newer state.' },
+          replication_lag_bytes: { ...WHOLE, description: 'Log that is written and not replicated yet.' },
+          retained_wal_size: { ...WHOLE, description: 'Log that Postgres keeps for the slot.' },
           wal_status: TEXT,
-          safe_wal_size: WHOLE,
+          safe_wal_size: { ...WHOLE, description: 'Log that may still be written before the slot may be lost.' },
+          max_slot_wal_keep_size: { ...WHOLE, description: 'Log that Postgres keeps for a slot at most.' },
           tables: array(
             object({
               schema: TEXT,
@@ -116,6 +119,10 @@ export const SCHEMAS: { readonly [name: string]: JsonSchema } = {
               replication_id: array(TEXT),
               data_queries: FLAG,
               parameter_queries: FLAG,
+              snapshot: {
+                ...object({ done: FLAG, rows_copied: WHOLE, rows_estimated: WHOLE }),
+                description: 'How far the copy of the table is; absent before it begins.',
+              },
               errors: array(ref('ReplicationError')),
             }),
           ),

@@ -170,7 +170,7 @@ test.skipIf(!isRoot)(
     // Between two tries it says that it is connecting.
     let whileFull: Finished
     do whileFull = await runCli(['status', '--url', url])
-    while (!whileFull.stdout.includes('Free some space; work goes on by itself, nothing is lost'))
+    while (!whileFull.stdout.includes('free some space and replication goes on by itself'))
     await disk.enlarge()
     await eventually(async () => (await statusCode(`${url}/probes/readiness`)) === 200)
     const rows = await countRows(port)

@@ -163,6 +163,7 @@ function status({
     rowsUnidentified: 0,
     reconnects: 0,
     copiesHolding: 0,
+    lastShownAtMs: undefined,
   }
   const passedAtMs = 'passedAtMs' in rest ? rest.passedAtMs : NOW_MS - 20_000
   return {

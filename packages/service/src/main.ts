@@ -62,6 +62,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const log = boundLog(createLog({ level, pretty, output: standardOutput() }), Date.now)
   const registry = new Registry()
   const metrics = createMetrics(registry)
+  warnOfAudience(settings, log)
   const path = settings.syncConfig.path ?? 'sync config'
   const compiled = compileOrThrow(settings.syncConfig.content, path)
 
@@ -154,6 +155,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       }
     },
   }
+}
+
+/** Tokens that were signed with the same key for another service are good here then. */
+function warnOfAudience({ auth }: ServiceSettings, log: Log): void {
+  const hasOwnKeys = auth.secret !== undefined || auth.keys.length > 0
+  if (hasOwnKeys && auth.audience.length === 0) log.warn('audience-not-checked', { setting: 'auth.audience' })
 }
 
 function warnOfConfig(log: Log, path: string, diagnostics: readonly Diagnostic[]): void {

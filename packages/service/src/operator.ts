@@ -1,19 +1,9 @@
 /** What operators may ask, gathered from the rooms that know it. */
 import { HeadwaterError } from '@headwater/protocol'
-import {
-  checkPlanAgainstTables,
-  compileSyncConfig,
-  describePlan,
-  type Diagnostic,
-  matchesTable,
-  type Plan,
-  type SourceTable,
-  type TablePattern,
-} from '@headwater/sync-config'
+import { compileSyncConfig, describePlan, type Plan, type TablePattern } from '@headwater/sync-config'
 import type { Revocations } from './auth/revocations.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type {
-  ConfigTable,
   DeployedConfig,
   DescribedConfig,
   Operator,
@@ -22,6 +12,7 @@ import type {
   SyncConfigStatus,
 } from './http/operator.ts'
 import { describeSchema } from './operator-schema.ts'
+import { describeStatus, toErrors, unique } from './operator-status.ts'
 import { checkSource, type SourceReport } from './postgres/check-source.ts'
 import type { ReplicationStatus } from './replication/status.ts'
 import type { BucketStorage } from './storage/storage.ts'
@@ -71,7 +62,15 @@ export function createOperator(parts: OperatorParts): Operator {
     validate: async (content) => {
       const result = compileSyncConfig(content)
       if (result.kind === 'refused') return { connections: [], errors: toErrors(content, result.diagnostics) }
-      return describeStatus(parts, { content, plan: result.plan, diagnostics: result.diagnostics }, look)
+      const { plan, diagnostics } = result
+      return describeStatus({
+        config: { content, plan, diagnostics },
+        slot,
+        source: await look(plan.tables),
+        replication: parts.readReplication(),
+        stored: await storage.readStatus(),
+        rowErrors: [],
+      })
     },
     readCurrent: async () => {
       await requireActive()
@@ -117,26 +116,24 @@ export function createOperator(parts: OperatorParts): Operator {
 
 type Look = (tables: readonly TablePattern[]) => Promise<SourceReport>
 
-type Checked = {
-  readonly content: string
-  readonly plan: Plan
-  readonly diagnostics: readonly Diagnostic[]
-}
-
 async function readDiagnostics(parts: OperatorParts, look: Look, withContent: boolean): Promise<OperatorDiagnostics> {
   const { content, plan } = parts.readConfig()
   const replication = parts.readReplication()
   const { phase } = replication
-  const result = compileSyncConfig(content)
-  const status = await describeStatus(parts, { content, plan, diagnostics: result.diagnostics }, look)
-  const { rowErrors } = await parts.storage.readStatus()
+  const { diagnostics } = compileSyncConfig(content)
+  const stored = await parts.storage.readStatus()
+  const status = describeStatus({
+    config: { content, plan, diagnostics },
+    slot: parts.settings.source.slot,
+    source: await look(plan.tables),
+    replication,
+    stored,
+    rowErrors: stored.rowErrors,
+  })
+  const isActive = (await parts.storage.readHead()) !== undefined
   const errors: ReplicationError[] = [
     ...status.errors,
-    ...rowErrors.map(({ table, definition, message, atMs }) => ({
-      level: 'warning' as const,
-      message: `A row of ${table} is left out of "${definition}": ${message}`,
-      ts: new Date(atMs).toISOString(),
-    })),
+    ...(isActive ? [] : [NO_CHECKPOINT]),
     ...silenceOf(replication, parts.nowMs()),
   ]
   const full: SyncConfigStatus = { ...status, errors: unique(errors), ...(withContent ? { content } : {}) }
@@ -145,67 +142,7 @@ async function readDiagnostics(parts: OperatorParts, look: Look, withContent: bo
   const failure: ReplicationError[] =
     phase.kind === 'waiting' || phase.kind === 'failed' ? [{ level: 'fatal', message: phase.message }] : []
   const connections = [{ id: CONNECTION.id, postgres_uri: uri, uri, connected, errors: failure }]
-  return (await parts.storage.readHead()) === undefined
-    ? { connections, deploying_sync_rules: full }
-    : { connections, active_sync_rules: full }
-}
-
-/** What is to be said of a config by itself, by its tables at the source, and by how replication stands. */
-async function describeStatus(parts: OperatorParts, checked: Checked, look: Look): Promise<SyncConfigStatus> {
-  const { content, plan, diagnostics } = checked
-  const { tables, problems, slot, serverVersion } = await look(plan.tables)
-  const { connection } = parts.readReplication()
-  const { checkpoint } = await parts.storage.readStatus()
-  const missing = serverVersion === 0 ? [] : checkPlanAgainstTables(plan, tables)
-  const source = problems
-    .filter(({ severity }) => severity !== 'automatic')
-    .map(({ severity, message, remedy }) => ({
-      level: severity === 'error' ? ('fatal' as const) : ('warning' as const),
-      message: `${message}. ${remedy}`,
-    }))
-  return {
-    connections: [
-      {
-        ...CONNECTION,
-        slot_name: parts.settings.source.slot,
-        initial_replication_done: checkpoint !== undefined,
-        ...(connection === undefined
-          ? {}
-          : {
-              last_lsn: connection.acknowledged,
-              last_keepalive_ts: new Date(connection.lastHeardAtMs).toISOString(),
-              replication_lag_bytes: connection.lagBytes,
-            }),
-        ...(slot === undefined ? {} : { wal_status: slot.walStatus }),
-        ...(slot?.safeBytes === undefined ? {} : { safe_wal_size: slot.safeBytes }),
-        tables: describeTables(plan, tables),
-      },
-    ],
-    errors: unique([...toErrors(content, [...diagnostics, ...missing]), ...source]),
-  }
-}
-
-function describeTables(plan: Plan, tables: readonly SourceTable[]): readonly ConfigTable[] {
-  const { dataTables, lookupTables } = describePlan(plan)
-  return plan.tables.flatMap((pattern) => {
-    const isPattern = pattern.isWildcard || pattern.isSchemaWildcard
-    const label = `${pattern.schema}.${pattern.name}`
-    const matching = tables.filter((table) => matchesTable(pattern, table))
-    const errors = [{ level: 'warning' as const, message: `Table ${label} does not exist, or cannot be replicated` }]
-    const found: readonly (Pick<SourceTable, 'schema' | 'name' | 'identity'> & Pick<ConfigTable, 'errors'>)[] =
-      matching.length > 0 || isPattern
-        ? matching.map((table) => ({ ...table, errors: [] }))
-        : [{ ...pattern, identity: [], errors }]
-    return found.map((table) => ({
-      schema: table.schema,
-      name: table.name,
-      ...(isPattern ? { pattern: label } : {}),
-      replication_id: table.identity,
-      data_queries: dataTables.some((data) => matchesTable(data, table)),
-      parameter_queries: lookupTables.some((lookup) => matchesTable(lookup, table)),
-      errors: table.errors,
-    }))
-  })
+  return isActive ? { connections, active_sync_rules: full } : { connections, deploying_sync_rules: full }
 }
 
 function describeConfig(content: string): DescribedConfig {
@@ -245,31 +182,17 @@ function isDeploying({ phase, connection }: ReplicationStatus): boolean {
   return connection?.copies.some(({ mode, isDone }) => mode === 'first' && !isDone) ?? false
 }
 
+const NO_CHECKPOINT: ReplicationError = {
+  level: 'warning',
+  message: 'There is no checkpoint yet: clients are served when the first copy ends',
+}
+
 function silenceOf({ connection }: ReplicationStatus, nowMs: number): readonly ReplicationError[] {
   if (connection === undefined) return []
   const silentMs = nowMs - connection.lastHeardAtMs
   if (silentMs < SILENT_WARNING_MS) return []
   const level = silentMs < SILENT_FATAL_MS ? 'warning' : 'fatal'
   return [{ level, message: `The source was last heard ${Math.round(silentMs / 60_000)} minutes ago` }]
-}
-
-function toErrors(content: string, diagnostics: readonly Diagnostic[]): readonly ReplicationError[] {
-  const lines = content.split('\n')
-  const starts: number[] = [0]
-  for (const line of lines) starts.push((starts.at(-1) ?? 0) + line.length + 1)
-  return diagnostics.map(({ severity, message, line, column }) => {
-    const start = (starts[line - 1] ?? 0) + column - 1
-    const end = (starts[line - 1] ?? 0) + (lines[line - 1]?.length ?? column)
-    return {
-      level: severity === 'error' ? 'fatal' : 'warning',
-      message,
-      location: { start_offset: start, end_offset: Math.max(start, end) },
-    }
-  })
-}
-
-function unique(errors: readonly ReplicationError[]): readonly ReplicationError[] {
-  return [...new Map(errors.map((error) => [JSON.stringify(error), error])).values()]
 }
 
 function withoutPassword(databaseUrl: string): string {

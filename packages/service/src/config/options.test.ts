@@ -23,6 +23,14 @@ test('settings without any key for tokens are refused, and the message says whic
   expect(() => parseServiceOptions({ ...smallest, auth: {} })).toThrow(/auth\.secret, auth\.keys or auth\.jwksUrls/)
 })
 
+test('keys from a server are taken only together with an audience, as it signs tokens for others, too', () => {
+  const auth = { jwksUrls: ['https://example.com/jwks.json'] }
+  expect(() => parseServiceOptions({ ...smallest, auth })).toThrow(/auth\.jwksUrls without auth\.audience/)
+  expect(parseServiceOptions({ ...smallest, auth: { ...auth, audience: ['app'] } }).auth.audience).toEqual(['app'])
+  const supabase = { supabaseJwtSecret: 'its tokens have an audience of their own' }
+  expect(parseServiceOptions({ ...smallest, auth: supabase }).auth.audience).toEqual([])
+})
+
 test('flags lie over the environment, and the environment over the file', () => {
   const merged = mergeSettings(
     { http: { port: 1, host: 'file' }, source: { url: 'from the file' } },

@@ -51,7 +51,7 @@ const schema = z.strictObject({
       supabase: z.boolean().default(false),
       /** Shared secret of a Supabase project, as text. */
       supabaseJwtSecret: z.string().min(1).optional(),
-      /** Accepted audiences; empty: the audience is not checked. */
+      /** Accepted audiences; empty: the audience is not checked, which goes with keys of one's own alone. */
       audience: z.array(z.string().min(1)).default([]),
       lifetimeMaxSeconds: positive.default(86_400),
       /** Table of the source whose rows revoke tokens, with its schema unless that is `public`; false: none. */
@@ -127,6 +127,13 @@ export function parseServiceOptions(options: unknown): ServiceSettings {
       'bad-settings',
       'Cannot use auth.supabase: the host of source.url is not db.<project>.supabase.co. Give auth.supabaseJwtSecret, ' +
         'or the URL of the project’s keys in auth.jwksUrls.',
+    )
+  }
+  if (auth.jwksUrls.length > 0 && auth.audience.length === 0) {
+    throw new HeadwaterError(
+      'bad-settings',
+      'Cannot use auth.jwksUrls without auth.audience: a key server signs tokens for other services, too, which would be ' +
+        'good here as well. Give the "aud" that its tokens for this service have.',
     )
   }
   const hasKeys =

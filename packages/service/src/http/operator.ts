@@ -71,9 +71,14 @@ export type ConfigConnection = {
   readonly initial_replication_done: boolean
   readonly last_lsn?: string
   readonly last_keepalive_ts?: string
+  /** When clients could last see a newer state. */
+  readonly last_checkpoint_ts?: string
   readonly replication_lag_bytes?: number
+  /** Log that Postgres keeps for the slot. */
+  readonly retained_wal_size?: number
   readonly wal_status?: string
   readonly safe_wal_size?: number
+  readonly max_slot_wal_keep_size?: number
   readonly tables: readonly ConfigTable[]
 }
 
@@ -84,6 +89,8 @@ export type ConfigTable = {
   readonly replication_id: readonly string[]
   readonly data_queries: boolean
   readonly parameter_queries: boolean
+  /** How far its copy is; absent before it begins. */
+  readonly snapshot?: { readonly done: boolean; readonly rows_copied: number; readonly rows_estimated: number }
   readonly errors: readonly ReplicationError[]
 }
 

@@ -72,6 +72,16 @@ export const METRIC_TABLE = {
     help: 'Revocations of tokens that are in force; each is forgotten when the last token that it concerns has expired.',
     labels: [],
   },
+  headwater_slot_budget_left_bytes: {
+    kind: 'gauge',
+    help: 'Log that may still be written before Postgres may drop the slot; +Inf without a limit (max_slot_wal_keep_size).',
+    labels: ['slot'],
+  },
+  headwater_slot_retained_bytes: {
+    kind: 'gauge',
+    help: 'Log that Postgres keeps for the slot: because the service is behind, or a transaction is open for long.',
+    labels: ['slot'],
+  },
   headwater_snapshot_rows_total: {
     kind: 'counter',
     help: 'Rows read by first copies of tables.',
@@ -163,7 +173,7 @@ export type MetricLabels = Readonly<Record<string, string>>
 /** What the rooms of the service count. A value is a few hundred nanoseconds; call once a batch, not once a row. */
 export type Metrics = {
   readonly add: (name: CounterName, by: number, labels?: MetricLabels) => void
-  readonly set: (name: GaugeName, value: number) => void
+  readonly set: (name: GaugeName, value: number, labels?: MetricLabels) => void
   /** Raises (or lowers) a gauge. */
   readonly change: (name: GaugeName, by: number, labels?: MetricLabels) => void
   readonly observe: (name: HistogramName, value: number) => void
@@ -187,7 +197,7 @@ export function createMetrics(registry: Registry): Metrics {
   }
   return {
     add: (name, by, labels = {}) => counters.get(name)?.inc(labels, by),
-    set: (name, value) => gauges.get(name)?.set(value),
+    set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
     change: (name, by, labels = {}) => gauges.get(name)?.inc(labels, by),
     observe: (name, value) => histograms.get(name)?.observe(value),
   }

@@ -12,10 +12,14 @@ export type SlotState = {
   readonly confirmed: Lsn | undefined
   /** `lost`: the log it needs is gone. */
   readonly walStatus: string
-  /** Bytes of log until the slot may be lost; undefined without a limit. */
+  /** max_slot_wal_keep_size; undefined without a limit. */
+  readonly budgetBytes: number | undefined
+  /** Bytes of log until the slot may be lost; undefined without a limit, and when it is lost. */
   readonly safeBytes: number | undefined
   /** Bytes of log that the slot keeps on the server. */
   readonly retainedBytes: number
+  /** Bytes of log that are written and not confirmed yet. */
+  readonly lagBytes: number
 }
 
 const READ_SLOT = `
@@ -25,7 +29,10 @@ const READ_SLOT = `
          confirmed_flush_lsn::text AS confirmed,
          wal_status,
          safe_wal_size::text AS safe_bytes,
-         pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8::text AS retained
+         (SELECT nullif(setting, '-1')::int8 * 1024 * 1024
+          FROM pg_settings WHERE name = 'max_slot_wal_keep_size')::text AS budget_bytes,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8::text AS retained,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::int8::text AS lag
   FROM pg_replication_slots
   WHERE slot_name = $1`
 
@@ -38,8 +45,10 @@ export async function findSlot(session: Session, slot: string): Promise<SlotStat
     activePid: row.active_pid === null ? undefined : Number(row.active_pid),
     confirmed: row.confirmed === null ? undefined : parseLsn(row.confirmed ?? ''),
     walStatus: row.wal_status ?? 'lost',
+    budgetBytes: row.budget_bytes === null ? undefined : Number(row.budget_bytes),
     safeBytes: row.safe_bytes === null ? undefined : Number(row.safe_bytes),
-    retainedBytes: Number(row.retained ?? 0),
+    retainedBytes: Math.max(0, Number(row.retained ?? 0)),
+    lagBytes: Math.max(0, Number(row.lag ?? 0)),
   }
 }
 

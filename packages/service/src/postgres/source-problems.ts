@@ -15,6 +15,8 @@ import { quoteIdentifier } from './source-error.ts'
 export type SourceProblem = {
   /** `automatic`: Headwater runs the remedy by itself when it starts, for the role may. */
   readonly severity: 'error' | 'warning' | 'automatic'
+  /** `schema.name` of the table that it is of; undefined: of the whole set-up. */
+  readonly table?: string
   readonly message: string
   /** SQL to run or a setting to change, word for word. */
   readonly remedy: string
@@ -39,7 +41,7 @@ export function findSourceProblems(facts: SourceFacts): readonly SourceProblem[]
     ...findRoleProblems(facts),
     ...findPublicationProblems(facts),
     ...facts.patterns.flatMap((pattern) => findMissingTable(pattern, facts.tables)),
-    ...facts.tables.flatMap((table) => findTableProblems(table, facts)),
+    ...facts.tables.flatMap((table) => findTableProblems(table, facts).map((problem) => ofTable(problem, table))),
   ]
 }
 
@@ -130,6 +132,7 @@ function findPublicationProblems(facts: SourceFacts): readonly SourceProblem[] {
   for (const table of findUnpublished(facts)) {
     problems.push({
       severity: table.isOwner && publication.isOwner ? 'automatic' : 'error',
+      table: `${table.schema}.${table.name}`,
       message: `the table ${quoteTable(table)} is not in the publication "${name}"`,
       remedy: addTablesSql(name, [table]),
     })
@@ -239,6 +242,10 @@ export function findUnpublished(facts: SourceFacts): readonly CatalogTable[] {
 /** Ordinary and partitioned tables whose changes are in the log. */
 export function isReplicable(table: CatalogTable): boolean {
   return (table.kind === 'r' || table.kind === 'p') && table.persistence === 'permanent'
+}
+
+function ofTable(problem: SourceProblem, { schema, name }: CatalogTable): SourceProblem {
+  return { ...problem, table: `${schema}.${name}` }
 }
 
 function error(message: string, remedy: string): SourceProblem {

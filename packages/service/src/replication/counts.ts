@@ -1,4 +1,4 @@
-/** What replication has done since the process started. Only ever counted up, but for `copiesHolding`. */
+/** What replication has done since the process started. Only ever counted up, but for `copiesHolding` and times. */
 export type ReplicationCounts = {
   transactions: number
   rows: number
@@ -8,6 +8,8 @@ export type ReplicationCounts = {
   reconnects: number
   /** Copies that keep clients from seeing anything newer; now. */
   copiesHolding: number
+  /** When clients could last see a newer state, in milliseconds since 1970; undefined: not yet. */
+  lastShownAtMs: number | undefined
 }
 
 export function zeroCounts(): ReplicationCounts {
@@ -19,5 +21,6 @@ export function zeroCounts(): ReplicationCounts {
     rowsUnidentified: 0,
     reconnects: 0,
     copiesHolding: 0,
+    lastShownAtMs: undefined,
   }
 }

@@ -11,7 +11,9 @@ const slot: SlotState = {
   activePid: undefined,
   confirmed: toLsn(100n),
   walStatus: 'reserved',
+  budgetBytes: undefined,
   safeBytes: undefined,
+  lagBytes: 0,
   retainedBytes: 0,
 }
 const facts: StartFacts = {

@@ -6,7 +6,7 @@ import type { CatalogTable } from '../postgres/catalog.ts'
 import type { Session } from '../postgres/connection.ts'
 import { type Lsn, LSN_ZERO } from '../postgres/lsn.ts'
 import { readSystemId, type ServerState } from '../postgres/server.ts'
-import { createSlot, dropSlot, findSlot } from '../postgres/slot.ts'
+import { createSlot, dropSlot, findSlot, type SlotState } from '../postgres/slot.ts'
 import { findSqlState } from '../postgres/source-error.ts'
 import { findSourceProblems, type SourceFacts, type SourceProblem } from '../postgres/source-problems.ts'
 import type { CopyProgress } from '../storage/delta.ts'
@@ -22,6 +22,7 @@ export type PrepareParts = {
   readonly slot: string
   /** Build everything anew, whatever is stored. */
   readonly isAnew: boolean
+  readonly noteSlot: (state: SlotState | undefined) => void
   readonly log: Log
 }
 
@@ -75,6 +76,7 @@ async function arrange(parts: PrepareParts): Promise<{ readonly facts: SourceFac
   const { control, publication, slot, plan, log } = parts
   const options = { publication, slot, tables: plan.tables }
   const facts = await readSourceFacts(control, options)
+  parts.noteSlot(facts.slot)
   const problems = findSourceProblems(facts)
   const error = toSetUpError(problems)
   if (error !== undefined) throw error

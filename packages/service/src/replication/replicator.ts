@@ -13,6 +13,7 @@ import { backoffMs } from './backoff.ts'
 import { createCanary } from './canary.ts'
 import { zeroCounts } from './counts.ts'
 import { type RunningSession, runSession, type SessionParts } from './session.ts'
+import { createSlotWatch } from './slot-watch.ts'
 import { readStatus, type ReplicationStatus, type ReplicatorPhase } from './status.ts'
 import { createWriteCheckpoints } from './write-checkpoints.ts'
 
@@ -67,6 +68,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
   const { clock, log, random, source, storage } = parts
   const counts = zeroCounts()
   const canary = createCanary(clock.nowMs)
+  const noteSlot = createSlotWatch({ slot: source.slot, log, metrics: parts.metrics })
   let phase: ReplicatorPhase = { kind: 'connecting' }
   let running: RunningSession | undefined
   const connected = (): RunningSession => {
@@ -105,6 +107,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       isAnew: false,
       counts,
       canary,
+      noteSlot,
     }
     let wasRunning = false
     let mustBuildAnew = parts.isAnew ?? false

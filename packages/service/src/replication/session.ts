@@ -6,7 +6,7 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { openSession, type Session } from '../postgres/connection.ts'
 import type { Lsn } from '../postgres/lsn.ts'
-import { findSlotReader, terminateReader } from '../postgres/slot.ts'
+import { findSlotReader, type SlotState, terminateReader } from '../postgres/slot.ts'
 import { findSqlState } from '../postgres/source-error.ts'
 import type { SourceUrl } from '../postgres/source-url.ts'
 import { openWalStream, type WalStream } from '../postgres/wal-stream.ts'
@@ -43,6 +43,8 @@ export type SessionParts = {
   /** Makes the plan ready for a generation. */
   readonly load: (generation: number) => Pick<LoadedPlan, 'forTable' | 'tables'>
   readonly counts: ReplicationCounts
+  /** Takes what was seen of the slot. */
+  readonly noteSlot: (state: SlotState | undefined) => void
   readonly canary: Canary
   readonly canaryMs: number
   /** Resolves when a checkpoint is shown that has everything up to a place, or when `signal` aborts. */
@@ -99,6 +101,7 @@ export async function runSession(
   const storing = createStoring(storage, (delta, tookMs) => {
     if (delta.resume !== undefined) {
       wal.acknowledge(delta.resume)
+      if (delta.show) parts.counts.lastShownAtMs = parts.clock.nowMs()
       caughtUp.pass(delta.resume)
     }
     const { serverEnd, acknowledged } = wal.readPositions()

@@ -5,6 +5,7 @@ import { arrangePublication, readSourceFacts } from '../postgres/check-source.ts
 import type { Session } from '../postgres/connection.ts'
 import { emitMarker } from '../postgres/marker.ts'
 import type { Relation } from '../postgres/pgoutput.ts'
+import type { SlotState } from '../postgres/slot.ts'
 import type { Clock } from '../clock.ts'
 import { type CopyBoard, toNewCopy } from './copy-board.ts'
 import type { NewCopy } from './copy-state.ts'
@@ -19,6 +20,7 @@ export type TableChangesParts = {
   readonly publication: string
   readonly slot: string
   readonly pollMs: number
+  readonly noteSlot: (state: SlotState | undefined) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -41,6 +43,7 @@ export async function watchCatalog(parts: TableChangesParts, signal: AbortSignal
 async function publishNewTables(parts: TableChangesParts): Promise<readonly number[]> {
   const { control, publication, slot, plan, log } = parts
   const facts = await readSourceFacts(control, { publication, slot, tables: plan.tables })
+  parts.noteSlot(facts.slot)
   if (facts.publication === undefined) {
     // Some versions stream on in silence, without the changes. The next session makes it again and starts anew.
     throw new HeadwaterError('source-not-ready', `Cannot go on: the publication "${publication}" was dropped.`)
