@@ -1,0 +1,1 @@
+export { column, PowerSyncDatabase, Schema, Table } from '@powersync/node'
