@@ -60,7 +60,9 @@ test.each([
     { authorization: `Token ${OPERATOR_TOKEN}`, 'content-type': 'application/json' },
     '{}',
   )
-  expect(answer.json()).toMatchObject({ data: { moved: 3, cleared: expect.any(Number), bytes_freed: expect.any(Number) } })
+  expect(answer.json()).toMatchObject({
+    data: { moved: 3, cleared: expect.any(Number), bytes_freed: expect.any(Number) },
+  })
 
   const compacted = await readFrom(owner, 0)
   expect(compacted.operations.map(({ op }) => op)).toEqual(kinds)

@@ -108,7 +108,10 @@ export function checkpointContract(open: OpenStorage): void {
 
 /** A plan under which the app's backend makes write checkpoints. */
 function withEvent(checkpoint: string): GenerationOrigin {
-  return { ...origin(), plan: { ...origin().plan, body: { events: [{ name: 'write_checkpoints', columns: [checkpoint] }] } } }
+  return {
+    ...origin(),
+    plan: { ...origin().plan, body: { events: [{ name: 'write_checkpoints', columns: [checkpoint] }] } },
+  }
 }
 
 export function generationContract(open: OpenStorage): void {
