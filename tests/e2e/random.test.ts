@@ -119,8 +119,6 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
     }
     await withPatience(troublemaker.mendAll())
     await using oracle = await openOracle(database.url, ORACLE)
-    // A service that was started again a moment ago may still be connecting to Postgres.
-    await withPatience(service.untilReady())
     note('everything is mended')
     // Pauses between attempts grow with the failures before, up to a minute; this ends them, as it does for a user.
     for (const device of devices) device.wake()
