@@ -37,7 +37,7 @@ export const SCHEMAS: { readonly [name: string]: JsonSchema } = {
       problem: {
         ...object(
           {
-            stage: { enum: ['start', 'source', 'slot', 'wal', 'storage', 'copy', 'checkpoint'] },
+            stage: { enum: ['main-process', 'start', 'source', 'slot', 'wal', 'storage', 'copy', 'checkpoint'] },
             since: TIME,
             code: { ...TEXT, description: 'Of the table of errors, where there was one.' },
             reason: TEXT,

@@ -204,6 +204,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'Another lock or transaction held the connection for too long; often one that waits for itself.',
   },
+  'main-process-silent': {
+    status: 503,
+    wireCode: 'PSYNC_S2003',
+    retry: 'backoff',
+    help: 'A worker asked the process that replicates, and got no answer in time. Clients try again; look at the CPU and the memory of that process, and at the log.',
+  },
   'no-active-sync-config': {
     status: 422,
     wireCode: 'PSYNC_S4104',
@@ -455,6 +461,12 @@ export const ERROR_TABLE = {
     wireCode: 'PSYNC_S2001',
     retry: 'backoff',
     help: 'uploadData() returned without completing what it was given. Call complete() on the batch or transaction.',
+  },
+  'worker-failed': {
+    status: 500,
+    wireCode: 'PSYNC_S2001',
+    retry: 'after-operator',
+    help: 'A worker process ended before it could serve for the first time, so the service does not start. What it printed last says why; without `http.workers` the service serves clients from one process.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

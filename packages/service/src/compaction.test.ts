@@ -183,7 +183,7 @@ async function startService(): Promise<Served> {
     replicating: {
       requestWriteCheckpoint: notAsked,
       requestCheckpointNumber: notAsked,
-      readHealth: () => ({ started: true, ready: true, touchedAtMs: Date.now(), problem: undefined }),
+      readHealth: async () => ({ started: true, ready: true, touchedAtMs: Date.now(), problem: undefined }),
       readMetrics: notAsked,
       operator: NO_OPERATOR,
     },

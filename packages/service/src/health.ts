@@ -32,6 +32,12 @@ export function judgeHealth(status: ReplicationStatus, nowMs: number): Health {
   }
 }
 
+/** In a worker, as long as nothing can be learned from the main process, which was heard last at `sinceMs`. */
+export function judgeSilence(sinceMs: number): Health {
+  const problem: HealthProblem = { stage: 'main-process', sinceMs, ...WORDS['main-process'] }
+  return { started: true, ready: false, touchedAtMs: sinceMs, problem }
+}
+
 function findProblem({ phase, connection }: ReplicationStatus, { sinceMs, next }: AwaitedStatus): HealthProblem {
   if (phase.kind === 'failed' || phase.kind === 'waiting') {
     const stage = stageOf(phase.code)
@@ -58,6 +64,10 @@ function stageOf(code: ErrorCode): HealthStage {
 
 /** For strangers too: probes need no token. The log and `/api/admin/v1/diagnostics` say more. */
 const WORDS: { readonly [Stage in HealthStage]: Pick<HealthProblem, 'reason' | 'remedy'> } = {
+  'main-process': {
+    reason: 'The process that replicates does not answer this worker',
+    remedy: 'See its CPU and its memory, and the log. Workers end with it; start the service again if it stays so.',
+  },
   start: {
     reason: 'Replication has not begun yet',
     remedy: 'Wait; if it stays so, see what the log says of the source.',

@@ -23,6 +23,7 @@ import type { CompactionRun } from './storage/sqlite/compactor.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { systemClock } from './clock.ts'
+import { startWorkers } from './workers/workers.ts'
 
 /** A running service. After a kill the next one goes on where the storage stands. */
 export type Service = {
@@ -79,7 +80,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
   warnOfConfig(log, path, known)
 
-  const revocations = await openRevocations(parts)
+  const revocations = await openRevocations(parts, (added) => workers?.tellRevoked(added))
   let served = { content: settings.syncConfig.content, plan: compiled.plan }
   const replace = async (content: string): Promise<Exclude<ReplaceOutcome, { kind: 'refused' }>> => {
     const { plan, diagnostics } = await checkAgainstSource(settings, compileOrThrow(content, path))
@@ -100,13 +101,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       checkAskable(served.plan)
       return deployment.current().requestCheckpointNumber(key, number)
     },
-    readHealth,
+    readHealth: async () => readHealth(),
     readMetrics: async () => {
       const { bytes, compaction } = await storage.readStatus()
       metrics.set('headwater_storage_size_bytes', bytes)
       metrics.set('headwater_storage_compactions_count', compaction.isRunning ? 1 : 0)
       metrics.set('headwater_canary_age_seconds', canaryAgeSeconds(deployment))
-      return { contentType: registry.contentType, body: await registry.metrics() }
+      const body = await (workers === undefined ? registry.metrics() : workers.readMetrics())
+      return { contentType: registry.contentType, body }
     },
     operator: createOperator({
       settings,
@@ -119,7 +121,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       nowMs: Date.now,
     }),
   }
-  const serving = startServing({ ...parts, revocations, replicating })
+  const workers =
+    settings.http.workers === 0
+      ? undefined
+      : startWorkers({ ...parts, registry, revocations, replicating, clock: systemClock })
+  const serving = workers ?? startServing({ ...parts, revocations, replicating })
   opened.defer(serving.stop)
   // A port in use is found out before anything is begun at the source. No request is read before the next line has run.
   const { url, operatorUrl } = await serving.listen()
@@ -130,6 +136,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   opened.defer(followRevocationTable(parts, revocations))
   opened.defer(startHealthWatch(parts, readHealth))
+  await workers?.ready()
   log.info('service-started', { url, operatorUrl })
 
   const rooms = opened.move()

@@ -1,16 +1,10 @@
 /** What operators may ask, gathered from the rooms that know it. */
 import { HeadwaterError } from '@headwater/protocol'
-import { compileSyncConfig, describePlan, type Plan, type TablePattern } from '@headwater/sync-config'
+import { compileSyncConfig, type Plan, type TablePattern } from '@headwater/sync-config'
 import type { Revocations } from './auth/revocations.ts'
 import type { ServiceSettings } from './config/options.ts'
-import type {
-  DeployedConfig,
-  DescribedConfig,
-  Operator,
-  OperatorDiagnostics,
-  ReplicationError,
-  SyncConfigStatus,
-} from './http/operator.ts'
+import type { Operator, OperatorDiagnostics, ReplicationError, SyncConfigStatus } from './http/operator.ts'
+import { describeConfig, describeDeployed } from './operator-config.ts'
 import { describeSchema } from './operator-schema.ts'
 import { describeStatus, toErrors, unique } from './operator-status.ts'
 import { checkSource, type SourceReport } from './postgres/check-source.ts'
@@ -143,38 +137,6 @@ async function readDiagnostics(parts: OperatorParts, look: Look, withContent: bo
     phase.kind === 'waiting' || phase.kind === 'failed' ? [{ level: 'fatal', message: phase.message }] : []
   const connections = [{ id: CONNECTION.id, postgres_uri: uri, uri, connected, errors: failure }]
   return isActive ? { connections, active_sync_rules: full } : { connections, deploying_sync_rules: full }
-}
-
-function describeConfig(content: string): DescribedConfig {
-  const result = compileSyncConfig(content)
-  if (result.kind === 'refused') {
-    return {
-      valid: false,
-      errors: result.diagnostics.map(({ line, column, message }) => `${line}:${column}: ${message}`),
-    }
-  }
-  const { streams, dataTables, lookupTables, outputs } = describePlan(result.plan)
-  const labelOf = ({ schema, name }: TablePattern): string => `${schema}.${name}`
-  return {
-    valid: true,
-    bucket_definitions: streams.map(({ name, isDefault, priority }) => ({ name, is_default: isDefault, priority })),
-    source_tables: result.plan.tables.map(labelOf),
-    data_tables: [
-      {
-        from: dataTables.map(labelOf),
-        decided_by: lookupTables.map(labelOf),
-        on_client: outputs.map((name) => name ?? '(as at the source)'),
-      },
-    ],
-  }
-}
-
-function describeDeployed(slot: string, content: string): DeployedConfig {
-  const described = describeConfig(content)
-  const { valid, bucket_definitions, source_tables, data_tables } = described.valid
-    ? described
-    : { valid: false, bucket_definitions: [], source_tables: [], data_tables: [] }
-  return { slot_name: slot, content, valid, bucket_definitions, source_tables, data_tables }
 }
 
 function isDeploying({ phase, connection }: ReplicationStatus): boolean {

@@ -1,4 +1,5 @@
 /** Revoked tokens: kept in storage, given by operators and by a table of the source. */
+import type { Revocation } from './auth/revocation.ts'
 import { createRevocations, type Revocations } from './auth/revocations.ts'
 import { SUPABASE_RULES } from './auth/supabase.ts'
 import { systemClock } from './clock.ts'
@@ -15,16 +16,32 @@ export type RevokingParts = {
   readonly metrics: Metrics
 }
 
-/** With what was revoked before. */
-export async function openRevocations({ settings, storage, log, metrics }: RevokingParts): Promise<Revocations> {
+/** With what was revoked before. `tell` is called at once with what comes in addition. */
+export async function openRevocations(
+  { settings, storage, log, metrics }: RevokingParts,
+  tell: (added: readonly Revocation[]) => void,
+): Promise<Revocations> {
   return createRevocations({
     stored: await storage.readRevocations(),
-    store: storage.writeRevocations,
+    store: (change) => {
+      tell(change.put)
+      return storage.writeRevocations(change)
+    },
     lifetimeMaxSeconds: longestLifeSeconds(settings),
     log,
     metrics,
     nowMs: Date.now,
   })
+}
+
+/** A copy for a process that is told of what is revoked, and stores nothing. */
+export function copyRevocations(
+  { settings, log, metrics }: Omit<RevokingParts, 'storage'>,
+  stored: readonly Revocation[],
+): Revocations {
+  const store = async (): Promise<void> => {}
+  const lifetimeMaxSeconds = longestLifeSeconds(settings)
+  return createRevocations({ stored, store, lifetimeMaxSeconds, log, metrics, nowMs: Date.now })
 }
 
 /** Adds what the table says from now on, if the settings name one. Gives what ends it. */

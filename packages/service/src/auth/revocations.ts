@@ -25,8 +25,8 @@ export type RevocationParts = {
 
 export type RevocationChange = { readonly put: readonly Revocation[]; readonly drop: readonly Revocation[] }
 
-/** Where a revocation came from. */
-export type RevocationOrigin = 'operator' | 'table'
+/** Where a revocation came from. A worker has them from the main process. */
+export type RevocationOrigin = 'operator' | 'table' | 'main-process'
 
 /**
  * Revoked tokens, and whoever must be told. An entry is kept until the last token that it concerns has expired by

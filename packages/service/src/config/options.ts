@@ -37,6 +37,8 @@ const schema = z.strictObject({
       host: z.string().min(1).default('127.0.0.1'),
       /** 0: any free port. */
       port: z.number().int().min(0).max(65_535).default(8080),
+      /** Processes that serve clients beside the one that replicates; 0: that one serves them, too. */
+      workers: z.number().int().min(0).max(64).default(0),
     })
     .prefault({}),
   auth: z
@@ -163,6 +165,7 @@ export const ENVIRONMENT: readonly (readonly [
   ['HEADWATER_STORAGE_PATH', ['storage', 'path'], (text) => text],
   ['HEADWATER_HOST', ['http', 'host'], (text) => text],
   ['HEADWATER_PORT', ['http', 'port'], Number],
+  ['HEADWATER_WORKERS', ['http', 'workers'], Number],
   ['HEADWATER_JWT_SECRET', ['auth', 'secret'], (text) => text],
   ['HEADWATER_JWKS_URLS', ['auth', 'jwksUrls'], readList],
   ['HEADWATER_AUDIENCE', ['auth', 'audience'], readList],

@@ -26,7 +26,7 @@ export type HttpParts = {
    * when that takes too long or `signal` aborts, else as above.
    */
   readonly awaitCheckpoint: (key: string, signal: AbortSignal) => Promise<OpId>
-  readonly readHealth: () => Health
+  readonly readHealth: () => Promise<Health>
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly operator: Operator
   readonly limits: HttpLimits

@@ -71,7 +71,7 @@ export function open(
       requestWriteCheckpoint: async () => 1n,
       requestCheckpointNumber: async (_, number) => number,
       awaitCheckpoint: async () => toOpId(1n),
-      readHealth: () => ({ started: true, ready: true, touchedAtMs: NOW_MS, problem: undefined }),
+      readHealth: async () => ({ started: true, ready: true, touchedAtMs: NOW_MS, problem: undefined }),
       readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
       operator: NO_OPERATOR,
       limits: TEST_LIMITS,

@@ -16,7 +16,7 @@ export type Health = {
 }
 
 /** Where on the way from the source to clients something is stuck, in the order of that way. */
-export type HealthStage = 'start' | 'source' | 'slot' | 'wal' | 'storage' | 'copy' | 'checkpoint'
+export type HealthStage = 'main-process' | 'start' | 'source' | 'slot' | 'wal' | 'storage' | 'copy' | 'checkpoint'
 
 export type HealthProblem = {
   readonly stage: HealthStage

@@ -23,7 +23,7 @@ export type Audience = 'everybody' | 'clients' | 'operators'
 /** Every path the service answers to `audience`, and what it answers to all others. */
 export function createRoutes(parts: HttpParts, streams: SyncStreams, audience: Audience): Routes {
   const probe = (name: Probe): Handler => {
-    return async () => answerProbe(name, parts.readHealth(), parts.nowMs())
+    return async () => answerProbe(name, await parts.readHealth(), parts.nowMs())
   }
   const writeCheckpoints = createWriteCheckpointRoutes(parts, streams.requests)
   const handlers: { readonly [Name in RouteName]: Handler } = {

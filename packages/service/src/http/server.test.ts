@@ -166,7 +166,7 @@ describe('probes', () => {
       { startup: 400, readiness: 400, liveness: 400 },
     ],
   ])('[protocol 14] of %j say %j, answer %j and need no token', async (health, problem, statuses) => {
-    const { url } = await start({ readHealth: () => health })
+    const { url } = await start({ readHealth: async () => health })
     for (const [probe, status] of Object.entries(statuses)) {
       const response = await fetch(`${url}/probes/${probe}`)
       expect([probe, response.status]).toEqual([probe, status])

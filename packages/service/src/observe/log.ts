@@ -20,17 +20,19 @@ export type LogOptions = {
   /** One line of text for people instead of a JSON object; absent: when the output is a terminal. */
   readonly pretty?: boolean | undefined
   readonly output: LogOutput
+  /** In every event. */
+  readonly fields?: LogFields
 }
 
 /** Takes whole lines. `standardOutput` is the usual one. */
 export type LogOutput = { readonly isTerminal: boolean; readonly write: (line: string) => void }
 
-export function createLog({ level, pretty, output }: LogOptions): Log {
+export function createLog({ level, pretty, output, fields }: LogOptions): Log {
   const write = (pretty ?? output.isTerminal) ? (line: string) => output.write(formatLogLine(line)) : output.write
   const logger = pino(
     {
       level,
-      base: null,
+      base: fields ?? null,
       messageKey: 'event',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },

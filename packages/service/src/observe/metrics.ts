@@ -71,6 +71,7 @@ export const METRIC_TABLE = {
     kind: 'gauge',
     help: 'Revocations of tokens that are in force; each is forgotten when the last token that it concerns has expired.',
     labels: [],
+    aggregator: 'max',
   },
   headwater_slot_budget_left_bytes: {
     kind: 'gauge',
@@ -147,6 +148,16 @@ export const METRIC_TABLE = {
     help: 'WebSocket connections that are open, whether or not they are set up.',
     labels: [],
   },
+  headwater_worker_restarts_total: {
+    kind: 'counter',
+    help: 'Worker processes that were started because one has ended.',
+    labels: [],
+  },
+  headwater_workers_count: {
+    kind: 'gauge',
+    help: 'Worker processes that run; 0 where the process that replicates serves clients itself.',
+    labels: [],
+  },
   headwater_write_checkpoints_total: {
     kind: 'counter',
     help: 'Write checkpoints that clients asked for.',
@@ -158,6 +169,8 @@ export type MetricEntry = {
   readonly kind: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
+  /** What several processes say together, where it is not the sum. */
+  readonly aggregator?: 'max'
 }
 
 type MetricTable = typeof METRIC_TABLE
@@ -189,8 +202,8 @@ export function createMetrics(registry: Registry): Metrics {
   const gauges = new Map<string, Gauge>()
   const histograms = new Map<string, Histogram>()
   const entries: [string, MetricEntry][] = Object.entries(METRIC_TABLE)
-  for (const [name, { kind, help, labels }] of entries) {
-    const settings = { name, help, labelNames: [...labels], registers }
+  for (const [name, { kind, help, labels, aggregator = 'sum' }] of entries) {
+    const settings = { name, help, labelNames: [...labels], registers, aggregator } as const
     if (kind === 'counter') counters.set(name, new Counter(settings))
     else if (kind === 'gauge') gauges.set(name, new Gauge(settings))
     else histograms.set(name, new Histogram({ ...settings, buckets: SECONDS_BUCKETS }))

@@ -164,7 +164,10 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
 
 async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: AbortSignal): Promise<void> {
   const commits = storage.watchCommits(signal)
-  let generation = (await storage.readHead())?.generation
+  const head = await storage.readHead()
+  let generation = head?.generation
+  // What sessions begin with.
+  maps.shownTo ??= head?.checkpoint.lsn
   try {
     for await (const commit of commits) {
       // Without a generation at the start there was no session of an older one.
