@@ -39,7 +39,7 @@ describe(
       await using proxy = await startStallingProxy(postgres.port, 'replication\0database')
       await using service = await start('stalled', withPort(db.url, proxy.port), db.name)
       proxy.stall()
-      expect(await untilNotReady(service)).toMatchObject({
+      expect(await untilNotReady(service, 'wal')).toMatchObject({
         stage: 'wal',
         reason: 'The log of the source does not arrive',
       })
@@ -52,7 +52,7 @@ describe(
       await using proxy = await startFaultProxy(postgres.port)
       await using service = await start('silent', withPort(db.url, proxy.port), db.name)
       proxy.setFault({ kind: 'stall' })
-      expect(await untilNotReady(service)).toMatchObject({ stage: 'source' })
+      expect(await untilNotReady(service, 'source')).toMatchObject({ stage: 'source' })
       proxy.setFault({ kind: 'none' })
       await untilReady(service)
     })
@@ -63,7 +63,7 @@ describe(
       const [file] = globSync(join(folder, 'locked', 'generation-*.sqlite'))
       using other = new DatabaseSync(file ?? '')
       other.exec('BEGIN IMMEDIATE')
-      expect(await untilNotReady(service)).toMatchObject({ stage: 'storage', code: 'storage-failed' })
+      expect(await untilNotReady(service, 'storage')).toMatchObject({ stage: 'storage', code: 'storage-failed' })
       other.exec('ROLLBACK')
       await untilReady(service)
     })
@@ -74,7 +74,7 @@ describe(
       const db = await createNotes(first)
       await using service = await start('stopped', db.url, db.name)
       await first.stop('fast')
-      expect(await untilNotReady(service)).toMatchObject({ stage: 'source', code: 'source-unreachable' })
+      expect(await untilNotReady(service, 'source')).toMatchObject({ stage: 'source', code: 'source-unreachable' })
       await using second = await startTestPostgres({ dataDir, port: first.port })
       expect(second.port).toBe(first.port)
       await untilReady(service)
@@ -84,7 +84,7 @@ describe(
       await using db = await createNotes(postgres)
       await using service = await start('robbed', db.url, db.name)
       const rival = await takeSlot(db.url, db.name)
-      expect(await untilNotReady(service)).toMatchObject({ stage: 'slot', code: 'slot-in-use' })
+      expect(await untilNotReady(service, 'slot')).toMatchObject({ stage: 'slot', code: 'slot-in-use' })
       await rival[Symbol.asyncDispose]()
       await untilReady(service)
     })
@@ -118,16 +118,19 @@ async function start(name: string, url: string, slot: string): Promise<Probed> {
   return probed
 }
 
-/** What the body says of the problem. The process stays alive all the while. */
-async function untilNotReady({ service }: Probed): Promise<unknown> {
+/** What the body says of the problem at this stage. The process stays alive all the while. */
+async function untilNotReady({ service }: Probed, stage: string): Promise<unknown> {
   let body:
-    | { readonly ready: boolean; readonly problem?: { readonly since: string; readonly remedy: string } }
+    | {
+        readonly ready: boolean
+        readonly problem?: { readonly stage: string; readonly since: string; readonly remedy: string }
+      }
     | undefined
   const isNotReady = async (): Promise<boolean> => {
     const readiness = await fetch(`${service.url}/probes/readiness`)
     body = (await readiness.json()) as typeof body
     expect((await fetch(`${service.url}/probes/liveness`)).status).toBe(200)
-    return readiness.status === 400
+    return readiness.status === 400 && body?.problem?.stage === stage
   }
   await vi.waitUntil(isNotReady, { interval: 200, timeout: PROMISED_MS + SLACK_MS })
   expect(body).toMatchObject({ ready: false, problem: { since: expect.any(String), remedy: expect.any(String) } })

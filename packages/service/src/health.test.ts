@@ -159,6 +159,7 @@ function status({
     transactions: 0,
     rows: 0,
     operations: 0,
+    deltas: 0,
     rowsCopied: 0,
     rowsUnidentified: 0,
     reconnects: 0,

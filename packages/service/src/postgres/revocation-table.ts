@@ -61,12 +61,12 @@ export function createRevocationReader(
   let isThere = false
   return {
     read: async (fromTransaction) => {
-      if (!isThere) {
-        const [row] = await session.query('SELECT to_regclass($1)::oid::text AS oid', [name])
-        isThere = row?.['oid'] !== null && row?.['oid'] !== undefined
-        if (!isThere) return undefined
-      }
       try {
+        if (!isThere) {
+          const [row] = await session.query('SELECT to_regclass($1)::oid::text AS oid', [name])
+          isThere = row?.['oid'] !== null && row?.['oid'] !== undefined
+          if (!isThere) return undefined
+        }
         return toPage(await session.query(readPage, [fromTransaction]))
       } catch (error) {
         isThere = false

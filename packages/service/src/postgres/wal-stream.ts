@@ -46,6 +46,8 @@ export type WalStream = AsyncDisposable & {
   /** Everything up to here is durable; reported to the server by and by. Never moves back. */
   readonly acknowledge: (durable: Lsn) => void
   readonly readPositions: () => WalPositions
+  /** Asks the server to say how far it has read its log; soon `serverEnd` knows. */
+  readonly askPosition: () => void
 }
 
 export type WalPositions = {
@@ -239,6 +241,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       acknowledged = later(acknowledged, durable)
     },
     readPositions: () => ({ serverEnd, acknowledged, bytesReceived, lastHeardAtMs }),
+    askPosition: () => sendStatus(true),
     [Symbol.asyncDispose]: async () => {
       const isAlive = failure === undefined
       fail(new HeadwaterError('source-unreachable', 'Cannot read on: the stream was closed.'))

@@ -12,11 +12,13 @@ import { emitMarker } from '../postgres/marker.ts'
  */
 export type Canary = {
   readonly read: () => CanaryState
-  /** One is to be written, or the connection was lost: from here on one is awaited, if not before. */
-  readonly await: () => void
+  /** One is to be written: from here on one is awaited, if not before. */
+  readonly begin: () => void
   readonly written: (place: Lsn) => void
-  /** What it waits behind has moved on. */
-  readonly moved: () => void
+  /** What comes before it has got on. `tried`: in a way that counts for nothing should the connection be lost. */
+  readonly moved: (by: 'stored' | 'tried') => void
+  /** The connection was lost, and what was tried with it. */
+  readonly interrupted: () => void
   readonly passed: () => void
 }
 
@@ -34,27 +36,50 @@ export type AwaitedCanary = {
   readonly movedAtMs: number
   /** Where it is in the log; undefined: it is not written yet. */
   readonly place: Lsn | undefined
+  /** Who tries the same again and again does not get on by trying. */
+  readonly wasInterrupted: boolean
 }
 
 /** It outlives connections: what is awaited stays so until one comes through. */
 export function createCanary(nowMs: () => number): Canary {
-  const begin = (): AwaitedCanary => ({ sinceMs: nowMs(), movedAtMs: nowMs(), place: undefined })
-  let state: CanaryState = { passedAtMs: undefined, awaited: begin() }
+  const fresh = (): AwaitedCanary => ({
+    sinceMs: nowMs(),
+    movedAtMs: nowMs(),
+    place: undefined,
+    wasInterrupted: false,
+  })
+  let passedAtMs: number | undefined
+  let awaited: AwaitedCanary | undefined = fresh()
   return {
-    read: () => state,
-    await: () => {
-      state = { ...state, awaited: { ...(state.awaited ?? begin()), place: undefined } }
+    read: () => ({ passedAtMs, awaited }),
+    begin: () => {
+      awaited = { ...(awaited ?? fresh()), place: undefined }
     },
     written: (place) => {
-      if (state.awaited !== undefined) state = { ...state, awaited: { ...state.awaited, place } }
+      if (awaited !== undefined) awaited = { ...awaited, place }
     },
-    moved: () => {
-      if (state.awaited !== undefined) state = { ...state, awaited: { ...state.awaited, movedAtMs: nowMs() } }
+    moved: (by) => {
+      if (awaited === undefined || (by === 'tried' && awaited.wasInterrupted)) return
+      awaited = { ...awaited, movedAtMs: nowMs() }
+    },
+    interrupted: () => {
+      awaited = { ...(awaited ?? fresh()), place: undefined, wasInterrupted: true }
     },
     passed: () => {
-      state = { passedAtMs: nowMs(), awaited: undefined }
+      passedAtMs = nowMs()
+      awaited = undefined
     },
   }
+}
+
+/** How far what comes before a canary has come. All of it grows. */
+export type Progress = {
+  /** What is stored for good. */
+  readonly stored: Lsn
+  /** Deltas that storage has taken, with slices of a transaction that goes on. */
+  readonly deltas: number
+  /** How far the server has read its log for us. */
+  readonly sent: Lsn
 }
 
 export type CanaryParts = {
@@ -65,8 +90,9 @@ export type CanaryParts = {
   readonly canaryMs: number
   /** Resolves when a checkpoint is shown that has everything up to a place, or when `signal` aborts. */
   readonly untilShown: (place: Lsn, signal: AbortSignal) => Promise<void>
-  /** Changes as long as replication gets on with what comes before the canary. */
-  readonly readProgress: () => string
+  readonly readProgress: () => Progress
+  /** Asks the server to say how far it is. */
+  readonly askServer: () => void
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'observe'>
 }
@@ -82,7 +108,7 @@ export async function runCanary(parts: CanaryParts, onFirst: (place: Lsn) => voi
   let isFirst = true
   while (!signal.aborted) {
     const beganAtMs = clock.nowMs()
-    canary.await()
+    canary.begin()
     const place = await emitMarker(parts.control, { kind: 'canary', slot: parts.slot })
     canary.written(place)
     if (isFirst) onFirst(place)
@@ -98,19 +124,24 @@ export async function runCanary(parts: CanaryParts, onFirst: (place: Lsn) => voi
 
 /** Looks every second whether what is before it gets on. */
 async function untilPassed(
-  { canary, untilShown, readProgress, clock }: CanaryParts,
+  { canary, untilShown, readProgress, askServer, clock }: CanaryParts,
   place: Lsn,
   signal: AbortSignal,
 ): Promise<void> {
   const over = new AbortController()
   const hasPassed = untilShown(place, signal).finally(() => over.abort())
   const look = async (): Promise<void> => {
-    let progress = readProgress()
+    let before = readProgress()
     while (!over.signal.aborted) {
       await clock.wait(LOOK_MS, over.signal)
-      const next = readProgress()
-      if (next !== progress) canary.moved()
-      progress = next
+      if (over.signal.aborted) return
+      const now = readProgress()
+      // What comes behind the canary tells nothing of what comes before it.
+      const wasSent = before.sent < place && now.sent > before.sent
+      if (now.stored > before.stored) canary.moved('stored')
+      else if (wasSent || now.deltas > before.deltas) canary.moved('tried')
+      before = now
+      if (now.sent < place) askServer()
     }
   }
   await Promise.all([hasPassed, look()])

@@ -3,6 +3,8 @@ export type ReplicationCounts = {
   transactions: number
   rows: number
   operations: number
+  /** That storage has taken, slices too. */
+  deltas: number
   rowsCopied: number
   rowsUnidentified: number
   reconnects: number
@@ -17,6 +19,7 @@ export function zeroCounts(): ReplicationCounts {
     transactions: 0,
     rows: 0,
     operations: 0,
+    deltas: 0,
     rowsCopied: 0,
     rowsUnidentified: 0,
     reconnects: 0,

@@ -125,7 +125,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       })
       running = undefined
       if (failure === undefined) break
-      canary.await()
+      canary.interrupted()
       if (!wasRunning && ERROR_TABLE[failure.code].retry !== 'backoff') throw failure
       attempt = clock.nowMs() - startedAtMs > GOOD_SESSION_MS ? 1 : attempt + 1
       const waitMs = backoffMs(attempt, failure.code, random())

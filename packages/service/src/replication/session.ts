@@ -14,7 +14,7 @@ import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { type Applier, createApplier } from './applier.ts'
 import { BATCH_LIMITS } from './batches.ts'
-import { type Canary, runCanary } from './canary.ts'
+import { type Canary, type Progress, runCanary } from './canary.ts'
 import { type CopyBoard, createCopyBoard } from './copy-board.ts'
 import { decodeCopy } from './copy-state.ts'
 import type { ReplicationCounts } from './counts.ts'
@@ -99,6 +99,7 @@ export async function runSession(
   await using wal = await openStream(parts, replication, start, control, applicationName)
   const caughtUp = createMilestone()
   const storing = createStoring(storage, (delta, tookMs) => {
+    parts.counts.deltas += 1
     if (delta.resume !== undefined) {
       wal.acknowledge(delta.resume)
       if (delta.show) parts.counts.lastShownAtMs = parts.clock.nowMs()
@@ -120,15 +121,15 @@ export async function runSession(
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])
   const copier = { ...parts, session: copying, runId: crypto.randomUUID(), registry, board }
-  const readProgress = (): string => {
-    const { rows, operations, rowsCopied } = parts.counts
-    return [rows, operations, rowsCopied, wal.readPositions().acknowledged].join()
+  const readProgress = (): Progress => {
+    const { acknowledged, serverEnd } = wal.readPositions()
+    return { stored: acknowledged, deltas: parts.counts.deltas, sent: serverEnd }
   }
   const work = [
     stream({ parts, changes, wal, storing, applier }, stopped),
     runCopier(copier, stopped),
     watchCatalog(changes, stopped),
-    runCanary({ ...parts, control, readProgress }, caughtUp.set, stopped),
+    runCanary({ ...parts, control, readProgress, askServer: wal.askPosition }, caughtUp.set, stopped),
   ]
   // One may fail before they are waited for together.
   for (const one of work) one.catch(() => undefined)
@@ -191,7 +192,7 @@ async function openStream(
       const isInUse = error instanceof HeadwaterError && findSqlState(error.cause) === SLOT_IN_USE
       if (!isInUse) throw error
       const reader = await findSlotReader(control, parts.slot)
-      if (reader !== undefined && attempt >= SLOT_TRIES) {
+      if (reader !== undefined) {
         if (reader.applicationName !== applicationName) {
           throw new HeadwaterError(
             'slot-in-use',
@@ -200,8 +201,10 @@ async function openStream(
             { cause: error },
           )
         }
-        parts.log.warn('stale-reader-ended', { pid: reader.pid })
-        await terminateReader(control, reader.pid)
+        if (attempt >= SLOT_TRIES) {
+          parts.log.warn('stale-reader-ended', { pid: reader.pid })
+          await terminateReader(control, reader.pid)
+        }
       }
       await parts.clock.wait(SLOT_RETRY_MS, new AbortController().signal)
     }
