@@ -26,6 +26,10 @@ const KEEP_ALIVE_MS = 75_000
 /** When TCP begins to ask whether a silent client is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000
 
+/** Why a request is aborted. Not errors, which would cost a stack trace each. */
+const GONE = Symbol('the client is gone')
+const STOPPING = Symbol('the service is stopping')
+
 export type HttpServer = {
   /** Throws `port-in-use`, or `bad-settings` for an address that is not this machine's. Port 0 takes any free one. */
   readonly listen: (host: string, port: number) => Promise<{ readonly url: string }>
@@ -45,6 +49,8 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
   const open = new Set<AbortController>()
   const sockets = new Set<Socket>()
   let isStopping = false
+  // It walks through all connections: not once for each of them, of which many may end together.
+  const closeIdle = oncePerTurn(() => server.closeIdleConnections())
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -67,10 +73,10 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       const abort = new AbortController()
       open.add(abort)
       response.on('close', () => {
-        abort.abort()
+        abort.abort(GONE)
         open.delete(abort)
         newcomers.add(message.socket)
-        if (isStopping) server.closeIdleConnections()
+        if (isStopping) closeIdle()
       })
       const identified = (): void => newcomers.remove(message.socket)
       const cutOff = (): void => void response.destroy()
@@ -104,7 +110,7 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
     },
     stop: (graceMs) => {
       isStopping = true
-      for (const abort of open) abort.abort()
+      for (const abort of open) abort.abort(STOPPING)
       webSockets.stop()
       return close(server, sockets, { graceMs, cutOff: webSockets.cutOff })
     },
@@ -195,6 +201,19 @@ function toRequest(
     readParameters: async (room) => ({ ...Object.fromEntries(query), ...(await readFields(message, room)) }),
     readDocument: (room, field) => readDocument(message, room, field),
     ...around,
+  }
+}
+
+/** Calls `action` once after however many calls in one turn of the event loop. */
+function oncePerTurn(action: () => void): () => void {
+  let isComing = false
+  return () => {
+    if (isComing) return
+    isComing = true
+    setImmediate(() => {
+      isComing = false
+      action()
+    })
   }
 }
 

@@ -17,6 +17,9 @@ export class Alarm {
   }
 }
 
+/** Why a wait is cut short. Not an error, which would cost a stack trace. */
+const EARLIER = Symbol('another alarm is earlier')
+
 /** Very many alarms on one timer: a timer for each would cost as much as all else that an idle stream holds. */
 export class Alarms {
   readonly #clock: Clock
@@ -39,7 +42,7 @@ export class Alarms {
     this.#sink(alarm)
     this.#rise(alarm)
     if (this.#wait === undefined) void this.#run()
-    else if (alarm.place === 0) this.#wait.abort()
+    else if (alarm.place === 0) this.#wait.abort(EARLIER)
   }
 
   clear(alarm: Alarm): void {

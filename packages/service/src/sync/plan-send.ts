@@ -11,7 +11,7 @@ import type {
 /** What a client was told, and what it still has to get. */
 export type Announced = {
   /** Undefined before the first checkpoint line. */
-  readonly entries: ReadonlyMap<BucketName, BucketEntry> | undefined
+  readonly entries: AnnouncedEntries | undefined
   readonly streams: readonly StreamEntry[]
   readonly writeCheckpoint: bigint | undefined
   /** Buckets that were announced and not sent to their end. */
@@ -19,6 +19,8 @@ export type Announced = {
   /** The checkpoint that was announced last cannot be completed: another must follow, even if nothing else changed. */
   readonly isSuperseded: boolean
 }
+
+type AnnouncedEntries = Pick<ReadonlyMap<BucketName, BucketEntry>, 'get' | 'keys'>
 
 /** The state of the source to bring a client to. */
 export type Update = {
@@ -88,7 +90,7 @@ function planFirst({ checkpoint, writeCheckpoint, change }: Update): SendPlan {
 const NO_BUCKETS = { entries: [], streams: [] }
 
 function compare(
-  announced: ReadonlyMap<BucketName, BucketEntry>,
+  announced: AnnouncedEntries,
   { change }: Update,
 ): { readonly updated: BucketEntry[]; readonly removed: BucketName[] } {
   const updated: BucketEntry[] = []

@@ -8,22 +8,30 @@ import {
 } from '@headwater/protocol'
 import type { Announced, SendPlan, Update } from './plan-send.ts'
 
-/** What one client was told, and what it has. */
+/** A bucket that was announced. */
+type Granted = {
+  /** As it was announced. */
+  entry: BucketEntry
+  /** Id of the last operation that the client has of it, as it said itself or as it was sent. */
+  position: OpId
+}
+
+/** What one client was told, and what it has. Made for one that has little, as most do, and there may be very many. */
 export class SessionState {
   /** Announced last; never goes back. */
   checkpoint = OP_ID_ZERO
   writeCheckpoint: bigint | undefined
   /** No checkpoint below this one may be completed: what was sent lacks rows that are found there again. */
   completeFrom = OP_ID_ZERO
-  readonly #entries = new Map<BucketName, BucketEntry>()
-  /** Id of the last operation that the client has of each bucket, as it said itself or as it was sent. */
-  readonly #positions = new Map<BucketName, OpId>()
-  readonly #unfinished = new Set<BucketName>()
+  /** What the client says that it has, of whatever buckets, until the first announcement says which it gets. */
+  #offered: SyncRequest['buckets'] | undefined
+  readonly #granted = new Map<BucketName, Granted>()
+  /** Absent when nothing is left to be sent. */
+  #unfinished: Set<BucketName> | undefined
   #streams: readonly StreamEntry[] = []
-  #isAnnounced = false
 
   constructor(positions: SyncRequest['buckets']) {
-    for (const { name, after } of positions) this.#positions.set(name, after)
+    this.#offered = positions
   }
 
   /** The checkpoint that was announced last cannot be completed: a newer one must be. */
@@ -32,61 +40,71 @@ export class SessionState {
   }
 
   get announced(): Announced {
+    const granted = this.#granted
+    const entries = { get: (bucket: BucketName) => granted.get(bucket)?.entry, keys: () => granted.keys() }
     return {
-      entries: this.#isAnnounced ? this.#entries : undefined,
+      entries: this.#offered === undefined ? entries : undefined,
       streams: this.#streams,
       writeCheckpoint: this.writeCheckpoint,
-      unfinished: this.#unfinished,
+      unfinished: this.#unfinished ?? NOTHING,
       isSuperseded: this.isSuperseded,
     }
   }
 
   /** The line of `plan` is on its way. */
   announce(plan: SendPlan, { checkpoint, writeCheckpoint, change }: Update): void {
-    for (const entry of plan.updated) this.#entries.set(entry.bucket, entry)
+    for (const entry of plan.updated) this.#grant(entry)
     for (const bucket of plan.removed) {
-      this.#entries.delete(bucket)
-      this.#positions.delete(bucket)
-      this.#unfinished.delete(bucket)
+      this.#granted.delete(bucket)
+      this.finish(bucket)
     }
-    for (const { buckets } of plan.groups) for (const bucket of buckets) this.#unfinished.add(bucket)
-    if (!this.#isAnnounced) this.#dropUngranted()
+    for (const { name, after } of this.#offered ?? []) {
+      const granted = this.#granted.get(name)
+      if (granted !== undefined) granted.position = after
+    }
+    this.#offered = undefined
+    const unfinished = plan.groups.flatMap(({ buckets }) => buckets)
+    if (unfinished.length > 0) this.#unfinished = new Set([...(this.#unfinished ?? []), ...unfinished])
     if (change.kind === 'all') this.#streams = change.streams
     this.checkpoint = checkpoint
     this.writeCheckpoint = writeCheckpoint
-    this.#isAnnounced = true
   }
 
   /** What was announced of the bucket, when the client was told everything and nothing is left to be sent. */
   findSettled(bucket: BucketName): BucketEntry | undefined {
-    return this.isSuperseded || this.#unfinished.size > 0 ? undefined : this.#entries.get(bucket)
+    return this.isSuperseded || this.#unfinished !== undefined ? undefined : this.#granted.get(bucket)?.entry
   }
 
   /** A change of one bucket was told, sent and completed. */
   noteSettled(entry: BucketEntry, position: OpId, checkpoint: OpId): void {
-    this.#entries.set(entry.bucket, entry)
-    this.#positions.set(entry.bucket, position)
+    this.#grant(entry)
+    this.advance(entry.bucket, position)
     this.checkpoint = checkpoint
   }
 
   positionOf(bucket: BucketName): OpId {
-    return this.#positions.get(bucket) ?? OP_ID_ZERO
+    return this.#granted.get(bucket)?.position ?? OP_ID_ZERO
   }
 
   advance(bucket: BucketName, to: OpId): void {
-    this.#positions.set(bucket, to)
+    const granted = this.#granted.get(bucket)
+    if (granted !== undefined) granted.position = to
   }
 
   isUnfinished(bucket: BucketName): boolean {
-    return this.#unfinished.has(bucket)
+    return this.#unfinished?.has(bucket) === true
   }
 
   finish(bucket: BucketName): void {
-    this.#unfinished.delete(bucket)
+    this.#unfinished?.delete(bucket)
+    if (this.#unfinished?.size === 0) this.#unfinished = undefined
   }
 
-  /** A client may offer buckets that it does not get any more. */
-  #dropUngranted(): void {
-    for (const bucket of this.#positions.keys()) if (!this.#entries.has(bucket)) this.#positions.delete(bucket)
+  #grant(entry: BucketEntry): void {
+    const granted = this.#granted.get(entry.bucket)
+    if (granted === undefined) this.#granted.set(entry.bucket, { entry, position: OP_ID_ZERO })
+    else granted.entry = entry
   }
 }
+
+const NOTHING: ReadonlySet<BucketName> = new Set()
