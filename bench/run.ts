@@ -15,6 +15,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   serve: async () => (await import('./scenarios/serve.ts')).scenario,
   latency: async () => (await import('./scenarios/latency.ts')).scenario,
   'fan-out': async () => (await import('./scenarios/fan-out.ts')).scenario,
+  workers: async () => (await import('./scenarios/workers.ts')).scenario,
   buckets: async () => (await import('./scenarios/buckets.ts')).scenario,
   idle: async () => (await import('./scenarios/idle.ts')).scenario,
   'client-first-sync': async () => (await import('./scenarios/client-first-sync.ts')).scenario,

@@ -12,7 +12,10 @@ export type Stage = AsyncDisposable & {
   readonly url: string
   readonly sql: (text: string, values?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>
   /** From its sources unless `run` says otherwise. Ends with the stage. */
-  readonly startService: (syncConfig: string, run?: ServiceProcessRun) => Promise<ServiceProcess>
+  readonly startService: (
+    syncConfig: string,
+    run?: ServiceProcessRun & Pick<ServiceOptions, 'http'>,
+  ) => Promise<ServiceProcess>
   readonly token: (userId: string) => Promise<string>
 }
 
@@ -52,12 +55,13 @@ export async function openStage(schema: string): Promise<Stage> {
       const { rows } = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values])
       return rows
     },
-    startService: async (syncConfig, run = {}) => {
+    startService: async (syncConfig, { http, ...run } = {}) => {
       services++
       const options: ServiceOptions = {
         source: { url: postgres.url, slot: `headwater_${services}` },
         storage: { path: join(folder, `storage-${services}`) },
         syncConfig: { content: syncConfig },
+        ...(http === undefined ? {} : { http }),
         auth: { secret: SECRET, audience: [AUDIENCE] },
         log: { level: 'warn' },
       }

@@ -29,6 +29,7 @@ const AUDIENCE = 'headwater-tests'
 const SEEDS = readSeeds(process.env, 3)
 
 const STEPS = 250
+const WORKERS = 2
 const PAUSE_MS_MAX = 40
 const TROUBLE_CHANCE = 0.08
 const STEP_MS_MAX = 30_000
@@ -84,6 +85,8 @@ async function runSeed(seed: number, history: string[]): Promise<void> {
       source: { url: database.url, slot: `headwater_${seed}` },
       storage: { path: join(folder, 'storage') },
       syncConfig: { content: SYNC_CONFIG },
+      // Seeds take turns in having one process and having workers.
+      http: { workers: seed % 2 === 0 ? WORKERS : 0 },
       auth: { secret: SECRET, audience: [AUDIENCE] },
       log: { level: 'info', pretty: false },
     }),

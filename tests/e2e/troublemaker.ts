@@ -27,6 +27,8 @@ const TROUBLES = {
   'restart a device': 4,
   'kill the service': 5,
   'stop the service': 1,
+  'kill a worker': 4,
+  'hang a worker': 1,
   'cut Postgres connections': 4,
   'backend down': 2,
   'backend loses its answer': 4,
@@ -98,6 +100,11 @@ export function createTroublemaker(targets: Targets, random: Random, note: (what
           mendLater('service', step, service.start)
         }
         break
+      case 'kill a worker':
+      case 'hang a worker':
+        // One that hangs is killed by the service after a while.
+        if (!isBroken('service')) signalWorker(trouble === 'kill a worker' ? 'SIGKILL' : 'SIGSTOP')
+        break
       case 'cut Postgres connections':
         await database.sql(CUT_CONNECTIONS)
         break
@@ -106,6 +113,15 @@ export function createTroublemaker(targets: Targets, random: Random, note: (what
         backend.setFault(trouble === 'backend down' ? 'down' : 'lost answer')
         mendLater(trouble, step, () => backend.setFault('none'))
         break
+    }
+  }
+  const signalWorker = (signal: 'SIGKILL' | 'SIGSTOP'): void => {
+    const pids = service.workerPids()
+    if (pids.length === 0) return
+    try {
+      process.kill(random.pick(pids), signal)
+    } catch {
+      // It was killed a moment ago, and the one that takes its place has not started.
     }
   }
   const isBroken = (what: string): boolean => mendings.some((mending) => mending.what === what)

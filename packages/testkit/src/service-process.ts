@@ -23,6 +23,8 @@ export type ServiceProcess = AsyncDisposable & {
   readonly stop: () => Promise<number | null>
   /** CPU time used since the start of the present process, user and system. */
   readonly readUsage: () => Promise<ProcessUsage>
+  /** Process ids of the workers that run, as far as its log (from level `info` on) tells. */
+  readonly workerPids: () => readonly number[]
   /** The last lines of its log and standard error, over all restarts. */
   readonly readLog: () => readonly string[]
 }
@@ -63,7 +65,7 @@ export async function startServiceProcess(
     child = started
     keepLines(started, log)
     started.once('exit', (code, signal) => {
-      log.push(`--- exit: ${signal ?? code}`)
+      log.push(`${EXIT_LINE}${signal ?? code}`)
       if (child === started) child = undefined
     })
     started.send(settings)
@@ -91,6 +93,7 @@ export async function startServiceProcess(
     kill: async () => void (await endWith('SIGKILL')),
     stop: () => endWith('SIGTERM'),
     readUsage: () => readUsage(child),
+    workerPids: () => findWorkers(log),
     readLog: () => log,
     [Symbol.asyncDispose]: async () => {
       if (child !== undefined) await end(child, 'SIGKILL')
@@ -115,6 +118,21 @@ async function isFree(port: number): Promise<boolean> {
     server.once('error', () => resolve(false))
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
+}
+
+/** In the log, where a process of the service has ended. */
+const EXIT_LINE = '--- exit: '
+
+/** A worker that takes the place of another has its number. */
+function findWorkers(log: readonly string[]): readonly number[] {
+  const ofPresent = log.slice(log.findLastIndex((line) => line.startsWith(EXIT_LINE)) + 1)
+  const pids = new Map<string, number>()
+  for (const line of ofPresent) {
+    if (!line.includes('"event":"worker-started"')) continue
+    const [, worker = ''] = /"worker":(\d+)/.exec(line) ?? []
+    pids.set(worker, Number(/"pid":(\d+)/.exec(line)?.[1]))
+  }
+  return [...pids.values()]
 }
 
 const POLL_MS = 5
