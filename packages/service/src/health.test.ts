@@ -172,6 +172,7 @@ function status({
     counts,
     connection: phase.kind === 'running' ? connection : undefined,
     canary: { passedAtMs, awaited },
+    writeCheckpoints: { count: 0, oldestMs: undefined },
   }
 }
 

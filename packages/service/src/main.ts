@@ -74,7 +74,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     metrics.add('headwater_storage_freed_bytes_total', run.bytesFreed)
     log.info('storage-compacted', run)
   }
-  const storage = opened.use(await openSqliteStorage({ path: settings.storage.path, log, onCompacted }))
+  const storage = opened.use(await openSqliteStorage({ ...settings.storage, log, onCompacted }))
   const parts: Parts = { settings, storage, log, metrics }
   const isFirstStart = (await storage.readResume()) === undefined
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled
@@ -103,7 +103,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     readHealth: async () => readHealth(),
     readMetrics: async () => {
-      const { bytes, compaction } = await storage.readStatus()
+      const { bytes, compaction, writeCheckpointsPending } = await storage.readStatus()
+      const { count, oldestMs = Date.now() } = deployment.current().readStatus().writeCheckpoints
+      metrics.set('headwater_write_checkpoints_pending_count', count + writeCheckpointsPending)
+      metrics.set('headwater_write_checkpoints_pending_age_seconds', Math.max(0, Date.now() - oldestMs) / 1000)
       metrics.set('headwater_storage_size_bytes', bytes)
       metrics.set('headwater_storage_compactions_count', compaction.isRunning ? 1 : 0)
       metrics.set('headwater_canary_age_seconds', canaryAgeSeconds(deployment))

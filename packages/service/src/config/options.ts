@@ -29,8 +29,14 @@ const schema = z.strictObject({
     },
     { error: (issue) => (issue.input === undefined ? SOURCE_MISSING : undefined) },
   ),
-  /** The folder of the bucket storage; made when missing. */
-  storage: z.strictObject({ path: z.string().min(1).default('.headwater/storage') }).prefault({}),
+  storage: z
+    .strictObject({
+      /** The folder of the bucket storage; made when missing. */
+      path: z.string().min(1).default('.headwater/storage'),
+      /** Write checkpoints that nobody has used for so long are forgotten. */
+      writeCheckpointDays: positive.default(30),
+    })
+    .prefault({}),
   syncConfig: z.strictObject({ content: z.string(), path: z.string().optional() }),
   http: z
     .strictObject({

@@ -158,6 +158,16 @@ export const METRIC_TABLE = {
     help: 'Worker processes that run; 0 where the process that replicates serves clients itself.',
     labels: [],
   },
+  headwater_write_checkpoints_pending_age_seconds: {
+    kind: 'gauge',
+    help: 'How long the oldest write checkpoint has been waiting to be announced; grows with the lag of replication.',
+    labels: [],
+  },
+  headwater_write_checkpoints_pending_count: {
+    kind: 'gauge',
+    help: 'Write checkpoints that were given out, or replicated, and are not announced yet.',
+    labels: [],
+  },
   headwater_write_checkpoints_total: {
     kind: 'counter',
     help: 'Write checkpoints that clients asked for.',

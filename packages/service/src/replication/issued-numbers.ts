@@ -1,47 +1,67 @@
+import { EVERY_CLIENT, FORGOTTEN_CLIENTS, type WriteCheckpoint } from '../storage/delta.ts'
+import type { StoredWriteCheckpoint } from '../storage/storage.ts'
+
 /** Numbers that are held; storage knows them soon, so this many mean that replication is far behind. */
 const NUMBERS_MAX = 200_000
 
-/** How many of the oldest numbers are looked at when one is added, so that their count does not grow. */
-const SWEEP_COUNT = 2
+export type KnownNumbers = {
+  /** Of the key itself; 0 without any. */
+  readonly own: bigint
+  /** What clients with this key may have been told, or will be by what is under way; at least `own`. */
+  readonly highest: bigint
+}
 
-/** Highest write checkpoints by key: those that storage has, and those whose markers are on their way into it. */
+type UnderWay = { readonly number: bigint; readonly sinceMs: number }
+
+/** Write checkpoints by key whose markers are on their way into storage. */
 export class IssuedNumbers {
-  readonly #readStored: (key: string) => Promise<bigint>
-  /** Oldest first; storage may not have these yet. */
-  readonly #underWay = new Map<string, bigint>()
-
-  /** `readStored`: the highest number of a key in storage, 0 without any. */
-  constructor(readStored: (key: string) => Promise<bigint>) {
-    this.#readStored = readStored
-  }
+  /** Oldest first. */
+  readonly #underWay = new Map<string, UnderWay>()
+  /** Stored, but not shown to clients yet; since when. */
+  #unshownSinceMs: number | undefined
 
   get isFull(): boolean {
     return this.#underWay.size >= NUMBERS_MAX
   }
 
-  /** The marker of this number is in the source's log. */
-  add(key: string, number: bigint): void {
+  get count(): number {
+    return this.#underWay.size
+  }
+
+  /** When the oldest was issued that clients cannot see yet. */
+  get oldestMs(): number | undefined {
+    const [oldest] = this.#underWay.values().take(1)
+    return this.#unshownSinceMs ?? oldest?.sinceMs
+  }
+
+  /** The marker of this number is in the source's log, or will be before that of any number that is asked for later. */
+  add(key: string, number: bigint, nowMs: number): void {
     const before = this.#underWay.get(key)
-    if (before !== undefined && before >= number) return
-    this.#underWay.delete(key)
-    this.#underWay.set(key, number)
-    void this.#sweep()
+    if (before !== undefined && before.number >= number) return
+    this.#underWay.set(key, { number, sinceMs: before?.sinceMs ?? nowMs })
   }
 
-  /** Highest number of the key; 0 without any. */
-  async readHighest(key: string): Promise<bigint> {
-    const stored = await this.#readStored(key)
-    const underWay = this.#underWay.get(key) ?? 0n
-    return stored > underWay ? stored : underWay
-  }
-
-  /** What storage has by now need not be held. A failure to read is told to whoever asks next for that key. */
-  async #sweep(): Promise<void> {
-    const oldest = [...this.#underWay.entries().take(SWEEP_COUNT)]
-    for (const [key, number] of oldest) {
-      const stored = await this.#readStored(key).catch(() => 0n)
-      if (stored < number) return
-      if (this.#underWay.get(key) === number) this.#underWay.delete(key)
+  /** These are durable now; `isShown`: clients can see them, and all that were stored before. */
+  noteStored(stored: readonly WriteCheckpoint[], isShown: boolean, nowMs: number): void {
+    for (const { key, number } of stored) {
+      const underWay = this.#underWay.get(key)
+      if (underWay !== undefined && underWay.number <= number) this.#underWay.delete(key)
     }
+    if (isShown) this.#unshownSinceMs = undefined
+    else if (stored.length > 0) this.#unshownSinceMs ??= nowMs
   }
+
+  /** `stored`: what storage says of the key. */
+  combine(key: string, stored: StoredWriteCheckpoint): KnownNumbers {
+    const ofKey = this.#underWay.get(key)?.number
+    const isForgotten = stored.own === undefined && ofKey === undefined
+    const own = greater(stored.own ?? 0n, ofKey ?? 0n)
+    const ofEvery = this.#underWay.get(EVERY_CLIENT)?.number ?? 0n
+    const ofForgotten = isForgotten ? (this.#underWay.get(FORGOTTEN_CLIENTS)?.number ?? 0n) : 0n
+    return { own, highest: greater(greater(own, stored.highest), greater(ofEvery, ofForgotten)) }
+  }
+}
+
+function greater(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
 }

@@ -23,6 +23,7 @@ const facts: StartFacts = {
     resume: toLsn(100n),
     copies: [],
     highestWriteCheckpoint: 0n,
+    coversEveryClient: true,
   },
   slot,
   systemId: 's',

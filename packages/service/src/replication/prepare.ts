@@ -35,6 +35,8 @@ export type Start = {
   readonly copies: readonly CopyProgress[]
   /** Of any client, in this or an earlier generation. */
   readonly highestWriteCheckpoint: bigint
+  /** Must a write checkpoint of every client be written into this generation? */
+  readonly mustCoverClients: boolean
   /** Tables that were put into the publication just now. */
   readonly published: readonly CatalogTable[]
 }
@@ -67,6 +69,7 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     resume: resume?.resume,
     copies: resume?.copies ?? [],
     highestWriteCheckpoint: resume?.highestWriteCheckpoint ?? 0n,
+    mustCoverClients: generation > 1 && resume?.coversEveryClient === false,
     published: arranged.added,
   }
 }

@@ -135,7 +135,7 @@ export async function startReplication(
     const isSeen = describeCheckpointEvents(running.plan) === undefined
     const number = isSeen
       ? await storage.readWriteCheckpoint('settle')
-      : await storage.readStoredWriteCheckpoint('settle')
+      : (await storage.readStoredWriteCheckpoint('settle')).own
     return (await storage.readHead()) === undefined ? 0n : (number ?? 0n)
   }
 

@@ -6,7 +6,6 @@ import type { Lsn } from '../postgres/lsn.ts'
 import { emitMarker } from '../postgres/marker.ts'
 import { toSourceError } from '../postgres/source-error.ts'
 import { parseSourceUrl } from '../postgres/source-url.ts'
-import { EVERY_CLIENT } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { backoffMs } from './backoff.ts'
@@ -63,6 +62,11 @@ const GOOD_SESSION_MS = 30_000
 /** How long a client's own number waits for what was in the log when the service started. */
 const CATCH_UP_MS = 20_000
 
+/** How long any other write checkpoint does, once after the start. */
+const CATCH_UP_SOON_MS = 2_000
+/** How often is looked for write checkpoints that nobody uses. */
+const FORGET_MS = 60_000
+
 /** Keeps bucket storage up with the source until `signal` aborts; connects again by itself whenever it must. */
 export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Replicator {
   const { clock, log, random, source, storage } = parts
@@ -76,12 +80,17 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     throw new HeadwaterError('source-unreachable', 'Cannot give a write checkpoint: the source is not connected.')
   }
   let hasCaughtUp = false
+  let soon: Promise<boolean> | undefined
   const writeCheckpoints = createWriteCheckpoints({
     slot: source.slot,
     emit: async (marker) => {
       await emitMarker(connected().control, marker)
     },
     readStored: storage.readStoredWriteCheckpoint,
+    caughtUpSoon: async () => {
+      soon ??= settlesWithin(connected().caughtUp, CATCH_UP_SOON_MS, clock, signal)
+      await soon
+    },
     caughtUp: async () => {
       if (hasCaughtUp) return
       hasCaughtUp = await settlesWithin(connected().caughtUp, CATCH_UP_MS, clock, signal)
@@ -108,19 +117,20 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       counts,
       canary,
       noteSlot,
+      onStored: writeCheckpoints.noteStored,
     }
     let wasRunning = false
     let mustBuildAnew = parts.isAnew ?? false
     let attempt = 0
     while (!signal.aborted) {
       const startedAtMs = clock.nowMs()
-      const failure = await runOnce({ ...session, isAnew: mustBuildAnew }, (opened) => {
+      const failure = await runOnce({ ...session, isAnew: mustBuildAnew }, async (opened) => {
         mustBuildAnew = false
         wasRunning = true
         running = opened
         phase = { kind: 'running' }
         writeCheckpoints.startAbove(opened.highestWriteCheckpoint)
-        if (opened.generation > 1) void coverLostMarkers()
+        if (opened.mustCoverClients) await writeCheckpoints.coverEveryClient()
         log.info('replication-started', { generation: opened.generation, slot: source.slot })
       })
       running = undefined
@@ -137,21 +147,21 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     }
   }
 
-  /**
-   * A generation begins after log was lost or left out, and markers with it. What clients had committed before this
-   * new marker is in what they get next; without it they would wait for a number that never comes.
-   */
-  const coverLostMarkers = async (): Promise<void> => {
-    try {
-      await writeCheckpoints.request(EVERY_CLIENT)
-    } catch {
-      // The connection was lost again; the next one does the same.
+  const forgetUnused = async (until: AbortSignal): Promise<void> => {
+    while (!until.aborted) {
+      await clock.wait(FORGET_MS, until)
+      if (until.aborted || running === undefined) continue
+      try {
+        if (await storage.hasUnusedWriteCheckpoints()) await writeCheckpoints.forgetUnused()
+      } catch (error) {
+        log.warn('write-checkpoints-not-forgotten', { error })
+      }
     }
   }
 
   const runOnce = async (
     session: SessionParts,
-    onRunning: (opened: RunningSession) => void,
+    onRunning: (opened: RunningSession) => Promise<void>,
   ): Promise<HeadwaterError | undefined> => {
     try {
       await runSession(session, onRunning, signal)
@@ -162,6 +172,8 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
   }
 
   const runToEnd = async (): Promise<void> => {
+    const over = new AbortController()
+    const forgetting = forgetUnused(AbortSignal.any([signal, over.signal]))
     try {
       await run()
       phase = { kind: 'stopped' }
@@ -169,11 +181,21 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
       const code: ErrorCode = error instanceof HeadwaterError ? error.code : 'source-failed'
       phase = { kind: 'failed', code, message: error instanceof Error ? error.message : String(error) }
       throw error
+    } finally {
+      over.abort()
+      await forgetting
     }
   }
   return {
     ended: runToEnd(),
-    readStatus: () => readStatus({ phase, counts, canary: canary.read(), running }),
+    readStatus: () =>
+      readStatus({
+        phase,
+        counts,
+        canary: canary.read(),
+        writeCheckpoints: writeCheckpoints.readUnderWay(),
+        running,
+      }),
     requestWriteCheckpoint: (key) => writeCheckpoints.request(key),
     requestCheckpointNumber: (key, number) => writeCheckpoints.requestNumber(key, number),
   }

@@ -10,6 +10,7 @@ import { findSlotReader, type SlotState, terminateReader } from '../postgres/slo
 import { findSqlState } from '../postgres/source-error.ts'
 import type { SourceUrl } from '../postgres/source-url.ts'
 import { openWalStream, type WalStream } from '../postgres/wal-stream.ts'
+import type { WriteCheckpoint } from '../storage/delta.ts'
 import type { ReplicationStorage } from '../storage/storage.ts'
 import type { Clock } from '../clock.ts'
 import { type Applier, createApplier } from './applier.ts'
@@ -46,6 +47,8 @@ export type SessionParts = {
   /** Takes what was seen of the slot. */
   readonly noteSlot: (state: SlotState | undefined) => void
   readonly canary: Canary
+  /** Write checkpoints that are durable now; `isShown`: clients see everything that is stored. */
+  readonly onStored: (stored: readonly WriteCheckpoint[], isShown: boolean) => void
   readonly canaryMs: number
   /** Resolves when a checkpoint is shown that has everything up to a place, or when `signal` aborts. */
   readonly untilShown: (place: Lsn, signal: AbortSignal) => Promise<void>
@@ -62,6 +65,11 @@ export type RunningSession = {
   readonly generation: number
   /** That storage knows of, of any client. */
   readonly highestWriteCheckpoint: bigint
+  /**
+   * This generation began after log was lost or left out, and markers with it. What clients had committed before a new
+   * marker is in what they get next; without it they would wait for a number that never comes.
+   */
+  readonly mustCoverClients: boolean
   /** Resolves when storage has everything that was in the log before this session; never when the session ends before. */
   readonly caughtUp: Promise<void>
 }
@@ -75,7 +83,7 @@ const COPY_LOCK_MS = 20_000
  */
 export async function runSession(
   parts: SessionParts,
-  onRunning: (session: RunningSession) => void,
+  onRunning: (session: RunningSession) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const { source, storage, queryTimeoutMs } = parts
@@ -98,9 +106,13 @@ export async function runSession(
 
   await using wal = await openStream(parts, replication, start, control, applicationName)
   const caughtUp = createMilestone()
+  let ofSlices: readonly WriteCheckpoint[] = []
   const storing = createStoring(storage, (delta, tookMs) => {
     parts.counts.deltas += 1
+    ofSlices = ofSlices.concat(delta.writeCheckpoints)
     if (delta.resume !== undefined) {
+      parts.onStored(ofSlices, delta.show)
+      ofSlices = []
       wal.acknowledge(delta.resume)
       if (delta.show) parts.counts.lastShownAtMs = parts.clock.nowMs()
       caughtUp.pass(delta.resume)
@@ -115,8 +127,17 @@ export async function runSession(
     }
   })
   const applier = createApplier({ ...parts, storing, registry, board, nowMs: parts.clock.nowMs }, wal.acknowledge)
-  const { generation, highestWriteCheckpoint } = start
-  onRunning({ control, wal, board, generation, highestWriteCheckpoint, caughtUp: caughtUp.passed })
+  const { generation, highestWriteCheckpoint, mustCoverClients } = start
+  // Before anything is copied: what it writes into the log then comes before the first state that clients see.
+  await onRunning({
+    control,
+    wal,
+    board,
+    generation,
+    highestWriteCheckpoint,
+    mustCoverClients,
+    caughtUp: caughtUp.passed,
+  })
 
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])

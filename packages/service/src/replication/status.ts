@@ -3,6 +3,7 @@ import { formatLsn } from '../postgres/lsn.ts'
 import type { AwaitedCanary, CanaryState } from './canary.ts'
 import type { ReplicationCounts } from './counts.ts'
 import type { RunningSession } from './session.ts'
+import type { UnderWay } from './write-checkpoints.ts'
 
 export type ReplicatorPhase =
   | { readonly kind: 'connecting' }
@@ -18,6 +19,7 @@ export type ReplicationStatus = {
   readonly counts: Readonly<ReplicationCounts>
   readonly connection: ConnectionStatus | undefined
   readonly canary: CanaryStatus
+  readonly writeCheckpoints: UnderWay
 }
 
 /** Times are milliseconds since 1970. */
@@ -59,16 +61,19 @@ export function readStatus({
   phase,
   counts,
   canary,
+  writeCheckpoints,
   running,
 }: {
   readonly phase: ReplicatorPhase
   readonly counts: ReplicationCounts
   readonly canary: CanaryState
+  readonly writeCheckpoints: UnderWay
   readonly running: RunningSession | undefined
 }): ReplicationStatus {
   return {
     phase,
     counts: { ...counts },
+    writeCheckpoints,
     connection: running === undefined ? undefined : readConnection(running),
     canary: {
       passedAtMs: canary.passedAtMs,

@@ -1,6 +1,7 @@
 import { HeadwaterError } from '@headwater/protocol'
 import { expect, test } from 'vitest'
 import type { Marker } from '../postgres/marker.ts'
+import type { StoredWriteCheckpoint } from '../storage/storage.ts'
 import { createWriteCheckpoints, type WriteCheckpointParts, type WriteCheckpoints } from './write-checkpoints.ts'
 
 const GREATEST = 9_223_372_036_854_775_807n
@@ -32,9 +33,10 @@ test('requests that come while a marker is being written share the next one', as
 })
 
 test('[protocol 72] numbers grow even when the clock goes back', async () => {
-  const times = [10, 3, 20]
-  const checkpoints = open({ nowMs: () => times.shift() ?? 0 })
-  const numbers = [await checkpoints.request('a'), await checkpoints.request('a'), await checkpoints.request('a')]
+  let nowMs = 10
+  const checkpoints = open({ nowMs: () => nowMs })
+  const numbers: bigint[] = []
+  for (nowMs of [10, 3, 20]) numbers.push(await checkpoints.request('a'))
   expect(numbers).toEqual([10_000n, 10_001n, 20_000n])
 })
 
@@ -71,7 +73,7 @@ test('[protocol 77] the number of a client is taken when it is larger than what 
   const entries: unknown[] = []
   const checkpoints = open({
     emit: async (marker) => void entries.push(...(marker.kind === 'write-checkpoints' ? marker.entries : [])),
-    readStored: async (key) => (key === 'stored' ? 7n : 0n),
+    readStored: async (key) => storedAs(key === 'stored' ? 7n : undefined),
   })
   expect(await checkpoints.requestNumber('a', 1n)).toBe(1n)
   expect(await checkpoints.requestNumber('a', 4n)).toBe(4n)
@@ -94,8 +96,8 @@ test('a number of ours goes on from that of the client, and the client learns of
 
 test('the number of a client waits for the markers of an earlier process, whose numbers nobody knows yet', async () => {
   const caughtUp = Promise.withResolvers<void>()
-  let stored = 0n
-  const checkpoints = open({ caughtUp: () => caughtUp.promise, readStored: async () => stored })
+  let stored: bigint | undefined
+  const checkpoints = open({ caughtUp: () => caughtUp.promise, readStored: async () => storedAs(stored) })
   const answer = checkpoints.requestNumber('a', 8n)
   stored = 9n
   caughtUp.resolve()
@@ -103,31 +105,92 @@ test('the number of a client waits for the markers of an earlier process, whose 
 })
 
 test('what storage has by now is not held', async () => {
-  const stored = new Map<string, bigint>()
-  const reads: string[] = []
+  const checkpoints = open()
+  const first = await checkpoints.request('a')
+  const second = await checkpoints.request('b')
+  expect(checkpoints.readUnderWay()).toEqual({ count: 2, oldestMs: 5 })
+  checkpoints.noteStored([{ key: 'a', number: first }], true)
+  checkpoints.noteStored([{ key: 'b', number: second - 1n }], true)
+  expect(checkpoints.readUnderWay()).toEqual({ count: 1, oldestMs: 5 })
+  checkpoints.noteStored([{ key: 'b', number: second }], false)
+  expect(checkpoints.readUnderWay()).toEqual({ count: 0, oldestMs: 5 })
+  checkpoints.noteStored([], true)
+  expect(checkpoints.readUnderWay()).toEqual({ count: 0, oldestMs: undefined })
+})
+
+test('a number of ours waits a moment for the markers of an earlier process, lest it be below them', async () => {
+  const soon = Promise.withResolvers<void>()
+  let stored: bigint | undefined
+  const checkpoints = open({ caughtUpSoon: () => soon.promise, readStored: async () => storedAs(stored) })
+  const answer = checkpoints.request('a')
+  stored = 9_000n
+  soon.resolve()
+  expect(await answer).toBe(9_001n)
+})
+
+test('a number that was told to every client is told once more to one that asks for less, behind its own writes', async () => {
+  const entries: unknown[] = []
   const checkpoints = open({
-    readStored: async (key) => {
-      reads.push(key)
-      return stored.get(key) ?? 0n
+    emit: async (marker) => void entries.push(...(marker.kind === 'write-checkpoints' ? marker.entries : [])),
+    readStored: async () => ({ own: 6n, highest: 80n, isStale: false }),
+  })
+  expect(await checkpoints.requestNumber('a', 6n)).toBe(80n)
+  expect(entries).toEqual([])
+  expect(await checkpoints.requestNumber('a', 7n)).toBe(80n)
+  expect(await checkpoints.requestNumber('a', 81n)).toBe(81n)
+  expect(entries).toEqual([
+    ['a', '80'],
+    ['a', '81'],
+  ])
+})
+
+test('a number that is used again is kept, at the cost of one marker in a while', async () => {
+  const entries: unknown[] = []
+  const checkpoints = open({
+    emit: async (marker) => void entries.push(...(marker.kind === 'write-checkpoints' ? marker.entries : [])),
+    readStored: async (key) => ({ own: 6n, highest: 6n, isStale: key === 'stale' }),
+  })
+  expect(await checkpoints.requestNumber('fresh', 6n)).toBe(6n)
+  expect(await checkpoints.requestNumber('stale', 5n)).toBe(6n)
+  expect(entries).toEqual([['stale', '6']])
+})
+
+test('what is asked for after numbers were given up for forgotten is written behind that, and above it', async () => {
+  const entries: (readonly [string, string])[] = []
+  const first = Promise.withResolvers<void>()
+  const checkpoints = open({
+    emit: async (marker) => {
+      if (marker.kind === 'write-checkpoints') entries.push(...marker.entries)
+      await first.promise
     },
   })
-  for (let index = 0; index < 100; index += 1) {
-    const key = `k${index}`
-    stored.set(key, await checkpoints.request(key))
-  }
-  reads.length = 0
-  await checkpoints.request('last')
-  expect(reads.length).toBeLessThanOrEqual(3)
-  expect(reads).not.toContain('k0')
+  const before = checkpoints.requestNumber('a', 1n)
+  await expect.poll(() => entries.length).toBe(1)
+  const forgotten = checkpoints.forgetUnused()
+  const after = [checkpoints.requestNumber('b', 2n), checkpoints.request('c')]
+  first.resolve()
+  await forgotten
+  expect([await before, ...(await Promise.all(after))]).toEqual([1n, 5_000n, 5_001n])
+  expect(entries).toEqual([
+    ['a', '1'],
+    ['%forgotten', '5000'],
+    ['b', '5000'],
+    ['c', '5001'],
+  ])
 })
 
 function open(parts: Partial<WriteCheckpointParts> = {}): WriteCheckpoints {
   return createWriteCheckpoints({
     slot: 's',
     emit: async () => undefined,
-    readStored: async () => 0n,
+    readStored: async () => storedAs(undefined),
     caughtUp: async () => undefined,
+    caughtUpSoon: async () => undefined,
     nowMs: () => 5,
     ...parts,
   })
+}
+
+function storedAs(own: bigint | undefined): StoredWriteCheckpoint {
+  return { own, highest: own ?? 0n, isStale: false }
 }

@@ -1,5 +1,7 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { Marker } from '../postgres/marker.ts'
+import { EVERY_CLIENT, FORGOTTEN_CLIENTS, type WriteCheckpoint } from '../storage/delta.ts'
+import type { StoredWriteCheckpoint } from '../storage/storage.ts'
 import { IssuedNumbers } from './issued-numbers.ts'
 
 /** Hands out write checkpoints: numbers that a client sees again once the stream has passed everything before them. */
@@ -11,22 +13,38 @@ export type WriteCheckpoints = {
    */
   readonly request: (key: string) => Promise<bigint>
   /**
-   * The same for a number that the client has chosen. One that is not above what is known of the key changes nothing.
-   * Resolves with the highest number of the key.
+   * The same for a number that the client has chosen. One that is not above that of the key changes nothing. A greater
+   * one is noted, as the highest that clients with this key may have been told if that is greater still: what was told
+   * already could not be announced once more. Resolves with the highest number of the key.
    */
   readonly requestNumber: (key: string, number: bigint) => Promise<bigint>
+  /** Gives a number to every client, behind everything that any of them asked for. Rejects as `request`. */
+  readonly coverEveryClient: () => Promise<void>
+  /**
+   * Makes storage forget numbers that nobody uses. A marker does it, behind those of all numbers given before; its own
+   * number is what clients without one are told from then on, since those who still wait for a forgotten one have long
+   * been served. Rejects as `request`.
+   */
+  readonly forgetUnused: () => Promise<void>
   /** Numbers of ours from now on are greater: those of an earlier process may be ahead of this machine's clock. */
   readonly startAbove: (number: bigint) => void
+  /** These are durable now; `isShown`: clients can see everything that is stored. */
+  readonly noteStored: (stored: readonly WriteCheckpoint[], isShown: boolean) => void
+  /** Given out, and not stored yet; and since when the oldest is not shown to clients, stored or not. */
+  readonly readUnderWay: () => UnderWay
 }
+
+export type UnderWay = { readonly count: number; readonly oldestMs: number | undefined }
 
 export type WriteCheckpointParts = {
   readonly slot: string
   /** Writes a marker into the source's log, in a transaction of its own. */
   readonly emit: (marker: Marker) => Promise<void>
-  /** Highest number of the key that storage has, shown or not; 0 without any. */
-  readonly readStored: (key: string) => Promise<bigint>
+  readonly readStored: (key: string) => Promise<StoredWriteCheckpoint>
   /** Resolves once storage has every marker that an earlier process may have written. */
   readonly caughtUp: () => Promise<void>
+  /** The same, or when that takes longer than a client should wait: then the clock alone keeps numbers ascending. */
+  readonly caughtUpSoon: () => Promise<void>
   readonly nowMs: () => number
 }
 
@@ -47,8 +65,8 @@ type Waiting = {
 }
 
 export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckpoints {
-  const { slot, emit, readStored, caughtUp, nowMs } = parts
-  const issued = new IssuedNumbers(readStored)
+  const { slot, emit, readStored, caughtUp, caughtUpSoon, nowMs } = parts
+  const issued = new IssuedNumbers()
   let lastNumber = 0n
   let waiting: Waiting[] = []
   let isEmitting = false
@@ -60,7 +78,7 @@ export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckp
       try {
         await emit({ kind: 'write-checkpoints', slot, entries: some.map(({ key, number }) => [key, String(number)]) })
         for (const { key, number, resolve } of some) {
-          issued.add(key, number)
+          issued.add(key, number, nowMs())
           resolve()
         }
       } catch (error) {
@@ -70,6 +88,7 @@ export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckp
     isEmitting = false
   }
 
+  /** Markers are written in the order of these calls. */
   const wait = async (key: string, number: bigint): Promise<void> => {
     if (waiting.length >= WAITING_MAX || issued.isFull) throw notAnswering()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -81,31 +100,46 @@ export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckp
     await promise
   }
 
+  const nextNumber = (above: bigint): bigint => {
+    const now = BigInt(Math.round(nowMs())) * 1000n
+    lastNumber = now > lastNumber ? now : lastNumber + 1n
+    return above < lastNumber ? lastNumber : above + 1n
+  }
+
   return {
     startAbove: (number) => {
       if (number > lastNumber && number < OWN_NUMBER_MAX) lastNumber = number
     },
     request: async (key) => {
-      const known = await issued.readHighest(key)
-      if (known >= NUMBER_MAX) {
+      await caughtUpSoon()
+      const { highest } = issued.combine(key, await readStored(key))
+      if (highest >= NUMBER_MAX) {
         throw new HeadwaterError(
           'bad-request',
           `Cannot give a write checkpoint: the client has chosen ${NUMBER_MAX} before, and no number is above it`,
         )
       }
-      const now = BigInt(Math.round(nowMs())) * 1000n
-      lastNumber = now > lastNumber ? now : lastNumber + 1n
-      const number = known < lastNumber ? lastNumber : known + 1n
+      const number = nextNumber(highest)
       await wait(key, number)
       return number
     },
     requestNumber: async (key, number) => {
       await caughtUp()
-      const known = await issued.readHighest(key)
-      if (known >= number) return known
-      await wait(key, number)
-      return issued.readHighest(key)
+      const stored = await readStored(key)
+      const { own, highest } = issued.combine(key, stored)
+      if (number <= own && !stored.isStale) return highest
+      await wait(key, number > highest ? number : highest)
+      return issued.combine(key, await readStored(key)).highest
     },
+    coverEveryClient: () => wait(EVERY_CLIENT, nextNumber(0n)),
+    forgetUnused: async () => {
+      const number = nextNumber(0n)
+      // From here on, not from when it is written: what is asked for now is written behind it.
+      issued.add(FORGOTTEN_CLIENTS, number, nowMs())
+      await wait(FORGOTTEN_CLIENTS, number)
+    },
+    noteStored: (stored, isShown) => issued.noteStored(stored, isShown, nowMs()),
+    readUnderWay: () => ({ count: issued.count, oldestMs: issued.oldestMs }),
   }
 }
 

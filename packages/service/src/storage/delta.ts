@@ -84,8 +84,14 @@ export type RowStates = ReadonlyMap<RowKey, RowState>
 /** The key of a write checkpoint that covers every client: whatever any of them had asked for before is reached too. */
 export const EVERY_CLIENT = ''
 
+/**
+ * The key of a write checkpoint that stands for all keys that were forgotten: no client's, since clients' keys have a
+ * percent sign only before two digits of an escape, or alone.
+ */
+export const FORGOTTEN_CLIENTS = '%forgotten'
+
 export type WriteCheckpoint = {
-  /** `user id`, or `user id/client id`, or `EVERY_CLIENT`. */
+  /** `user id`, or `user id/client id`, or `EVERY_CLIENT`, or `FORGOTTEN_CLIENTS`, which makes storage forget. */
   readonly key: string
   readonly number: bigint
 }

@@ -19,8 +19,10 @@ export interface ReplicationStorage {
    * Throws `storage-full` or `storage-failed`; then nothing of the delta is stored.
    */
   readonly append: (delta: Delta) => Promise<Commit>
-  /** Of those that clients ask for, the highest of the key, or of every client, shown or not; 0 without any. */
-  readonly readStoredWriteCheckpoint: (key: string) => Promise<bigint>
+  /** Of those that clients ask for, shown or not. */
+  readonly readStoredWriteCheckpoint: (key: string) => Promise<StoredWriteCheckpoint>
+  /** Are there write checkpoints to forget, because nobody has used them for long? */
+  readonly hasUnusedWriteCheckpoints: () => Promise<boolean>
   /** Forgets slices of an unfinished transaction. */
   readonly rollback: () => Promise<void>
   /** Moves the resume point past transactions that touched nothing; may be written later, together with something else. */
@@ -39,6 +41,15 @@ export type GenerationOrigin = {
   readonly plan: Plan
 }
 
+export type StoredWriteCheckpoint = {
+  /** Of the key; undefined without any, or when it was forgotten. */
+  readonly own: bigint | undefined
+  /** What clients with this key may have been told: of the key, of every client, or of the forgotten ones; else 0. */
+  readonly highest: bigint
+  /** It will be forgotten before long, unless it is used again. */
+  readonly isStale: boolean
+}
+
 export type ResumePoint = {
   readonly generation: number
   readonly origin: GenerationOrigin
@@ -47,6 +58,8 @@ export type ResumePoint = {
   readonly copies: readonly CopyProgress[]
   /** Of all clients, shown or not yet; 0 without any. */
   readonly highestWriteCheckpoint: bigint
+  /** Was a write checkpoint of every client stored in this generation? */
+  readonly coversEveryClient: boolean
 }
 
 /** What one append changed, for those who serve it. */
@@ -144,6 +157,8 @@ export type StorageFigures = {
   readonly bytes: number
   readonly copies: readonly CopyProgress[]
   readonly rowErrors: readonly RowError[]
+  /** Write checkpoints that wait for the next state that clients may see. */
+  readonly writeCheckpointsPending: number
   readonly compaction: CompactionFigures
 }
 

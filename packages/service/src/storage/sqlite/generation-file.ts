@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { EVERY_CLIENT } from '../delta.ts'
 import { type Generation, PositionTable } from './position-table.ts'
 import { migrate, PAGE_BYTES } from './schema.ts'
 
@@ -79,6 +80,7 @@ function fillGeneration(database: DatabaseSync, generation: Generation, previous
   database.exec(`
     BEGIN;
     INSERT INTO main.write_checkpoint (key, shown, pending, used_hour) ${numbers}write_checkpoint;
+    UPDATE main.write_checkpoint SET used_hour = 0 WHERE key = '${EVERY_CLIENT}';
     UPDATE main.position SET head_op = (SELECT head_op FROM previous.position);
   `)
   if (previous.keepsCustom) {

@@ -16,7 +16,7 @@ import { LookupReader } from './lookup-table.ts'
 import { lockDirectory } from './process-lock.ts'
 import { openRevocationFile } from './revocation-file.ts'
 import { SqliteWriter, type SqliteWriterParts } from './sqlite-writer.ts'
-import { keepsCustomNumbers, WriteCheckpointReader } from './write-checkpoint-table.ts'
+import { keepsCustomNumbers, type Retention, StoredNumbers, WriteCheckpointReader } from './write-checkpoint-table.ts'
 import { translateOpenError, translateStorageError } from './storage-error.ts'
 
 export type SqliteStorageOptions = {
@@ -25,6 +25,10 @@ export type SqliteStorageOptions = {
   readonly log: StorageLog
   /** Told whenever compaction has nothing left to do and did something. */
   readonly onCompacted?: (run: CompactionRun) => void
+  /** Write checkpoints that nobody has used for so long are forgotten; absent: 30 days. */
+  readonly writeCheckpointDays?: number
+  /** Of the clock, in milliseconds since 1970; absent: that of the process. */
+  readonly nowMs?: () => number
   /** Of any clock that only goes forward; absent: that of the process. */
   readonly monotonicMs?: () => number
 }
@@ -62,12 +66,13 @@ function makeDirectory(path: string): void {
 
 function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStorage {
   const { path: directory, log, onCompacted = () => {}, monotonicMs = () => performance.now() } = options
+  const retention: Retention = { days: options.writeCheckpointDays ?? 30, nowMs: options.nowMs ?? Date.now }
   const watch = new CommitWatch()
   const revocations = openRevocationFile(directory)
   const pins = new CheckpointPins(monotonicMs)
   const onCommit = (commit: Commit): void => watch.publish(commit)
   const openFile = (number: number): GenerationStorage =>
-    openGeneration(generationPath(directory, number), { log, pins, onCommit, onCompacted })
+    openGeneration(generationPath(directory, number), { log, pins, retention, onCommit, onCompacted })
   let current = openFile(findGeneration(directory))
 
   const startGeneration = (origin: GenerationOrigin): number => {
@@ -94,7 +99,8 @@ function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStor
     readRowStates: async (keys) => current.writer.rowStates.read(keys),
     readRowStatesOf: (prefix) => current.writer.rowStates.readAll(prefix),
     append: async (delta) => current.writer.append(delta),
-    readStoredWriteCheckpoint: async (key) => current.writeCheckpoints.findStored(key),
+    readStoredWriteCheckpoint: async (key) => current.storedNumbers.find(key),
+    hasUnusedWriteCheckpoints: async () => current.storedNumbers.hasUnused(),
     rollback: async () => current.writer.rollback(),
     skipTo: async (resume: Lsn) => current.writer.skipTo(resume),
     startGeneration: async (origin) => startGeneration(origin),
@@ -127,6 +133,7 @@ type GenerationStorage = {
   readonly buckets: BucketReader
   readonly lookups: LookupReader
   readonly writeCheckpoints: WriteCheckpointReader
+  readonly storedNumbers: StoredNumbers
   readonly readStatus: () => StorageFigures
   readonly close: () => void
   /** As `close`, when the file is to be removed. */
@@ -135,7 +142,7 @@ type GenerationStorage = {
 
 function openGeneration(
   path: string,
-  given: Pick<SqliteWriterParts, 'log' | 'pins' | 'onCommit' | 'onCompacted'>,
+  given: Pick<SqliteWriterParts, 'log' | 'pins' | 'onCommit' | 'onCompacted' | 'retention'>,
 ): GenerationStorage {
   const connections = openConnections(path)
   const { reader } = connections
@@ -152,6 +159,7 @@ function openGeneration(
     },
   })
   const buckets = new BucketReader(packed, chunks, writer.tail)
+  const storedNumbers = new StoredNumbers(reader, given.retention)
   const countBuckets = reader.prepare('SELECT COUNT(*) AS count FROM bucket')
   return {
     path,
@@ -159,8 +167,10 @@ function openGeneration(
     buckets,
     lookups: new LookupReader(reader),
     writeCheckpoints: new WriteCheckpointReader(reader, writer.origin),
+    storedNumbers,
     readStatus: () => ({
       ...writer.readFigures(),
+      writeCheckpointsPending: storedNumbers.countPending(),
       buckets: Number(countBuckets.get()?.['count'] ?? 0),
       bytes: fileBytes(path) + fileBytes(`${path}-wal`),
     }),

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
-import type { Delta } from '../delta.ts'
+import { type Delta, FORGOTTEN_CLIENTS } from '../delta.ts'
 import type { CheckpointPins } from '../checkpoint-pins.ts'
 import type { Commit, CompactionFigures, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
@@ -20,7 +20,7 @@ import { RowStateStore } from './row-states.ts'
 import { readRun, RunBuilder } from './run.ts'
 import type { StorageLog } from './sqlite-storage.ts'
 import { Tail } from './tail.ts'
-import { kindShown, type NumberKind, WriteCheckpointWriter } from './write-checkpoint-table.ts'
+import { kindShown, type NumberKind, type Retention, WriteCheckpointWriter } from './write-checkpoint-table.ts'
 import { translateStorageError } from './storage-error.ts'
 
 /** A bucket that gets so much in one commit is packed at once: nothing is gained by writing it to the tail first. */
@@ -36,6 +36,7 @@ export type SqliteWriterParts = {
   readonly database: DatabaseSync
   readonly log: StorageLog
   readonly pins: CheckpointPins
+  readonly retention: Retention
   readonly onCommit: (commit: Commit) => void
   readonly onCompacted: (run: CompactionRun) => void
   /** Totals of buckets were committed. */
@@ -145,10 +146,11 @@ export class SqliteWriter {
       resume: this.#position.resume,
       copies: this.#copies.read(),
       highestWriteCheckpoint: this.#writeCheckpoints.asked.readHighest(),
+      coversEveryClient: this.#writeCheckpoints.asked.coversEveryClient(),
     }
   }
 
-  readFigures(): Omit<StorageFigures, 'buckets' | 'bytes'> {
+  readFigures(): Omit<StorageFigures, 'buckets' | 'bytes' | 'writeCheckpointsPending'> {
     return {
       generation: this.#generation?.number ?? 0,
       checkpoint: this.#position.shown,
@@ -270,8 +272,8 @@ export class SqliteWriter {
     const headOp = before.headOp + opIds
     const lookups = this.#lookups.write(delta.lookups, headOp)
     this.rowStates.write(delta.rowStates)
-    this.#writeCheckpoints.asked.write(delta.writeCheckpoints, Date.now())
-    this.#writeCheckpoints.custom.write(delta.customWriteCheckpoints, Date.now())
+    this.#writeCheckpoints.asked.write(delta.writeCheckpoints, this.#parts.retention.nowMs())
+    this.#writeCheckpoints.custom.write(delta.customWriteCheckpoints, this.#parts.retention.nowMs())
     this.#copies.write(delta.copies)
     this.#copies.writeErrors(delta.rowErrors)
     this.#unshown.add(buckets, lookups, false)
@@ -322,9 +324,11 @@ export class SqliteWriter {
 
   /** Of both kinds; returns those that clients see in this generation. */
   #showWriteCheckpoints(): Map<string, bigint> {
-    const shown = {
-      asked: this.#writeCheckpoints.asked.showPending(),
-      custom: this.#writeCheckpoints.custom.showPending(),
+    const { asked, custom } = this.#writeCheckpoints
+    const shown = { asked: asked.showPending(), custom: custom.showPending() }
+    if (shown.asked.has(FORGOTTEN_CLIENTS)) {
+      asked.forgetUnused(this.#parts.retention)
+      custom.forgetUnused(this.#parts.retention)
     }
     return shown[this.#kindShown]
   }

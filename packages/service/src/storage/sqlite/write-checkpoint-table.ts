@@ -1,14 +1,33 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { describeCheckpointEvents } from '@headwater/sync-config'
-import { EVERY_CLIENT, type WriteCheckpoint } from '../delta.ts'
-import type { GenerationOrigin } from '../storage.ts'
+import { EVERY_CLIENT, FORGOTTEN_CLIENTS, type WriteCheckpoint } from '../delta.ts'
+import type { GenerationOrigin, StoredWriteCheckpoint } from '../storage.ts'
 
 /** Whose numbers: of the service, which clients ask for, or of the app's backend, which replication brings. */
 export type NumberKind = 'asked' | 'custom'
 
+/** How long numbers are kept that nobody uses. */
+export type Retention = {
+  readonly days: number
+  /** By the clock, in milliseconds since 1970. */
+  readonly nowMs: () => number
+}
+
 const TABLES = { asked: 'write_checkpoint', custom: 'custom_write_checkpoint' } as const
 
 const HOUR_MS = 3_600_000
+
+/** Numbers that are forgotten in one commit, which waits for it. */
+const FORGET_MAX = 5_000
+
+/**
+ * A client that waits for a number of the backend which is forgotten waits until it uploads again, for such numbers are
+ * not ours to make. So the newest are kept however old they are, as many as cost little.
+ */
+const CUSTOM_KEPT_MIN = 100_000
+
+/** A number is used again before so much of its time is over: a use costs a write. */
+const STALE_PART = 0.1
 
 /** Whose numbers clients see in this generation. */
 export function kindShown(origin: GenerationOrigin | undefined): NumberKind {
@@ -26,12 +45,14 @@ export function keepsCustomNumbers(before: GenerationOrigin | undefined, after: 
   )
 }
 
-/** The writer's side of one kind of numbers. Those of a key never go down. */
+/** The writer's side of one kind of numbers. Those of a key never go down, unless they are forgotten. */
 export class WriteCheckpointWriter {
   readonly #addPending: StatementSync
   readonly #readPending: StatementSync
   readonly #show: StatementSync
   readonly #readHighest: StatementSync
+  readonly #readEveryClient: StatementSync
+  readonly #forget: StatementSync
 
   constructor(writer: DatabaseSync, kind: NumberKind) {
     const table = TABLES[kind]
@@ -50,18 +71,25 @@ export class WriteCheckpointWriter {
       `SELECT MAX(MAX(COALESCE(shown, 0), COALESCE(pending, 0))) AS highest FROM ${table}`,
     )
     this.#readHighest.setReadBigInts(true)
+    this.#readEveryClient = writer.prepare(`SELECT used_hour FROM ${table} WHERE key = ?`)
+    this.#forget = writer.prepare(
+      `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE ${unusedOf(kind)} LIMIT ${FORGET_MAX})`,
+    )
   }
 
-  /** Of all keys; 0 without any. */
+  /** Of all keys; 0 without any. What is forgotten is below the number that stands for it. */
   readHighest(): bigint {
     const highest = this.#readHighest.get()?.['highest']
     return typeof highest === 'bigint' ? highest : 0n
   }
 
-  /** `nowMs`: by the clock. */
+  /** Was `EVERY_CLIENT` written in this generation? */
+  coversEveryClient(): boolean {
+    return Number(this.#readEveryClient.get(EVERY_CLIENT)?.['used_hour'] ?? 0) > 0
+  }
+
   write(writeCheckpoints: readonly WriteCheckpoint[], nowMs: number): void {
-    const hour = Math.floor(nowMs / HOUR_MS)
-    for (const { key, number } of writeCheckpoints) this.#addPending.run(key, number, hour)
+    for (const { key, number } of writeCheckpoints) this.#addPending.run(key, number, toHour(nowMs))
   }
 
   /** Makes what waits visible, and returns it. */
@@ -73,31 +101,94 @@ export class WriteCheckpointWriter {
     if (shown.size > 0) this.#show.run()
     return shown
   }
+
+  /** What has not been used within the retention; not all at once. */
+  forgetUnused(retention: Retention): void {
+    this.#forget.run(unusedBefore(retention))
+  }
 }
 
-/** The readers' side. */
+/** What clients see. */
 export class WriteCheckpointReader {
   readonly #find: StatementSync
-  readonly #findStored: StatementSync
 
   constructor(reader: DatabaseSync, origin: GenerationOrigin | undefined) {
-    this.#findStored = reader.prepare(
-      `SELECT MAX(MAX(COALESCE(shown, 0), COALESCE(pending, 0))) AS stored FROM write_checkpoint WHERE key IN (?, ?)`,
+    this.#find = reader.prepare(
+      kindShown(origin) === 'custom'
+        ? `SELECT shown FROM custom_write_checkpoint WHERE key = ?1`
+        : `SELECT MAX(shown) AS shown FROM write_checkpoint
+           WHERE key IN (?1, '${EVERY_CLIENT}')
+           OR (key = '${FORGOTTEN_CLIENTS}' AND NOT EXISTS (SELECT 1 FROM write_checkpoint WHERE key = ?1))`,
     )
-    this.#findStored.setReadBigInts(true)
-    this.#find = reader.prepare(`SELECT MAX(shown) AS shown FROM ${TABLES[kindShown(origin)]} WHERE key IN (?, ?)`)
     this.#find.setReadBigInts(true)
   }
 
-  /** What clients see. */
   find(key: string): bigint | undefined {
-    const shown = this.#find.get(key, EVERY_CLIENT)?.['shown']
+    const shown = this.#find.get(key)?.['shown']
     return typeof shown === 'bigint' ? shown : undefined
   }
+}
 
-  /** Of the service's numbers, that of the key or of every client, shown or not; 0 without any. */
-  findStored(key: string): bigint {
-    const stored = this.#findStored.get(key, EVERY_CLIENT)?.['stored']
-    return typeof stored === 'bigint' ? stored : 0n
+/** What replication asks of the service's numbers. */
+export class StoredNumbers {
+  readonly #retention: Retention
+  readonly #findOwn: StatementSync
+  readonly #findOthers: StatementSync
+  readonly #countPending: StatementSync
+  readonly #hasUnused: readonly StatementSync[]
+
+  constructor(reader: DatabaseSync, retention: Retention) {
+    this.#retention = retention
+    this.#findOwn = reader.prepare(
+      `SELECT MAX(COALESCE(shown, 0), COALESCE(pending, 0)) AS stored, used_hour FROM write_checkpoint WHERE key = ?`,
+    )
+    this.#findOwn.setReadBigInts(true)
+    this.#findOthers = reader.prepare(
+      `SELECT MAX(MAX(COALESCE(shown, 0), COALESCE(pending, 0))) AS stored FROM write_checkpoint WHERE key IN (?, ?)`,
+    )
+    this.#findOthers.setReadBigInts(true)
+    this.#countPending = reader.prepare(
+      `SELECT (SELECT COUNT(*) FROM write_checkpoint WHERE pending IS NOT NULL) +
+         (SELECT COUNT(*) FROM custom_write_checkpoint WHERE pending IS NOT NULL) AS pending`,
+    )
+    this.#hasUnused = (['asked', 'custom'] as const).map((kind) =>
+      reader.prepare(`SELECT 1 FROM ${TABLES[kind]} WHERE ${unusedOf(kind)} LIMIT 1`),
+    )
   }
+
+  find(key: string): StoredWriteCheckpoint {
+    const row = this.#findOwn.get(key)
+    const own = row?.['stored']
+    const others = this.#findOthers.get(EVERY_CLIENT, row === undefined ? FORGOTTEN_CLIENTS : EVERY_CLIENT)?.['stored']
+    const ofOthers = typeof others === 'bigint' ? others : 0n
+    if (typeof own !== 'bigint') return { own: undefined, highest: ofOthers, isStale: false }
+    const { days, nowMs } = this.#retention
+    const isStale = Number(row?.['used_hour']) < toHour(nowMs()) - Math.max(1, days * 24 * STALE_PART)
+    return { own, highest: own > ofOthers ? own : ofOthers, isStale }
+  }
+
+  /** Of both kinds: stored, and not shown to clients yet. */
+  countPending(): number {
+    return Number(this.#countPending.get()?.['pending'] ?? 0)
+  }
+
+  hasUnused(): boolean {
+    return this.#hasUnused.some((statement) => statement.get(unusedBefore(this.#retention)) !== undefined)
+  }
+}
+
+/** A condition with one parameter, the hour before which a number must have been used last. */
+function unusedOf(kind: NumberKind): string {
+  const unused = `used_hour < ?1 AND pending IS NULL`
+  if (kind === 'asked') return `${unused} AND key NOT IN ('${EVERY_CLIENT}', '${FORGOTTEN_CLIENTS}')`
+  const table = TABLES[kind]
+  return `${unused} AND used_hour < (SELECT used_hour FROM ${table} ORDER BY used_hour DESC LIMIT 1 OFFSET ${CUSTOM_KEPT_MIN})`
+}
+
+function unusedBefore({ days, nowMs }: Retention): number {
+  return toHour(nowMs()) - days * 24
+}
+
+function toHour(ms: number): number {
+  return Math.floor(ms / HOUR_MS)
 }
