@@ -14,7 +14,7 @@ export type Stage = AsyncDisposable & {
   /** From its sources unless `run` says otherwise. Ends with the stage. */
   readonly startService: (
     syncConfig: string,
-    run?: ServiceProcessRun & Pick<ServiceOptions, 'http'>,
+    run?: ServiceProcessRun & Pick<ServiceOptions, 'http' | 'limits'>,
   ) => Promise<ServiceProcess>
   readonly token: (userId: string) => Promise<string>
 }
@@ -55,7 +55,7 @@ export async function openStage(schema: string): Promise<Stage> {
       const { rows } = await client.query<Record<string, unknown>>(text, values === undefined ? [] : [...values])
       return rows
     },
-    startService: async (syncConfig, { http, ...run } = {}) => {
+    startService: async (syncConfig, { http, limits, ...run } = {}) => {
       services++
       const options: ServiceOptions = {
         source: { url: postgres.url, slot: `headwater_${services}` },
@@ -64,6 +64,7 @@ export async function openStage(schema: string): Promise<Stage> {
         ...(http === undefined ? {} : { http }),
         auth: { secret: SECRET, audience: [AUDIENCE] },
         log: { level: 'warn' },
+        ...(limits === undefined ? {} : { limits }),
       }
       const profileDir = process.env['PROFILE_DIR']
       if (profileDir === undefined) return opened.use(await startServiceProcess(options, run))

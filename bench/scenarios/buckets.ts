@@ -18,14 +18,19 @@ streams:
     query: SELECT * FROM items WHERE owner IN (SELECT owner FROM access WHERE user_id = auth.user_id())
 `
 
+/** As many as a service can be set to give one client; its default is a tenth. */
+const BUCKETS_MAX = 100_000
+
+/** For the default and fewer. */
 const FIRST_CHECKPOINT_MS_MAX = 300
+const BUDGET_BUCKETS_MAX = 10_000
 const CHANGE_BYTES_MAX = 1024
 
 /** One client that is entitled to very many buckets of one row each. */
 export const scenario: Scenario = {
   name: 'buckets',
   run: async function* ({ isQuick }) {
-    for (const buckets of isQuick ? [100] : [1_000, 10_000]) yield* measure(buckets)
+    for (const buckets of isQuick ? [100] : [1_000, 10_000, BUCKETS_MAX]) yield* measure(buckets)
   },
 }
 
@@ -35,7 +40,8 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
     INSERT INTO items SELECT n, 'owner-' || n, 'title ' || n FROM generate_series(1, ${buckets}) AS n;
     INSERT INTO access SELECT 'access-' || n, 'reader', 'owner-' || n FROM generate_series(1, ${buckets}) AS n;
   `)
-  const service = await stage.startService(SYNC_CONFIG)
+  const limits = { bucketsMax: BUCKETS_MAX, parameterResultsMax: BUCKETS_MAX }
+  const service = await stage.startService(SYNC_CONFIG, { limits })
   const token = await stage.token('reader')
   const store = emptyRawStore()
 
@@ -44,9 +50,11 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
   const before = await service.readUsage()
   const startedAtMs = performance.now()
   const stream = followStream({ url: service.url, token, format: 'ndjson' }, store)
-  const first = await stream.next()
+  for (let line = await stream.next(); line.value?.kind !== 'checkpoint'; line = await stream.next()) {
+    // A client that waits for long is told that the service is still there.
+    if (line.done === true) throw new Error('The stream ended before its first checkpoint')
+  }
   const firstLineMs = performance.now() - startedAtMs
-  if (first.done === true || first.value.kind !== 'checkpoint') throw new Error('The first line is no checkpoint')
   while (store.completed === undefined) await stream.next()
   const ms = performance.now() - startedAtMs
   const after = await service.readUsage()
@@ -60,7 +68,7 @@ async function* measure(buckets: number): AsyncGenerator<Figure, void, undefined
     name: `${size} buckets on a client, first checkpoint line`,
     value: firstLineMs,
     unit: 'ms',
-    budget: { valueMax: FIRST_CHECKPOINT_MS_MAX },
+    ...(buckets <= BUDGET_BUCKETS_MAX ? { budget: { valueMax: FIRST_CHECKPOINT_MS_MAX } } : {}),
     scale: { series: 'first checkpoint line', size: buckets, ms: firstLineMs },
     verified,
   }

@@ -32,7 +32,7 @@ type Sizes = {
   readonly warm: number
 }
 
-const FULL: Sizes = { fanOut: [100, 1_000, 10_000], warm: 2_500 }
+const FULL: Sizes = { fanOut: [100, 1_000, 10_000], warm: 5_000 }
 const QUICK: Sizes = { fanOut: [50, 200], warm: 100 }
 
 /** Many clients of one process: what each costs to which nothing happens, and how soon one change reaches them all. */
