@@ -130,7 +130,7 @@ async function openStage(): Promise<Stage> {
     schema,
     database: { dbFilename: join(folder, 'device.db') },
     fetch: (input, init) => {
-      const isStream = String(input).endsWith('/sync/stream')
+      const isStream = new URL(input instanceof Request ? input.url : input).pathname === '/sync/stream'
       return isStream && !isWayOpen ? Promise.reject(new TypeError('offline')) : fetch(input, init)
     },
     listenForWakeUps: (listener) => {
@@ -202,8 +202,8 @@ async function uploadTo(
   source: Pick<HeadwaterDatabase, 'getNextCrudTransaction'>,
 ): Promise<void> {
   const transaction = await source.getNextCrudTransaction()
-  for (const { id, opData } of transaction?.crud ?? []) {
-    await database.sql(`INSERT INTO notes VALUES ('${id}', '${String(opData?.['body'])}')`)
+  for (const { id } of transaction?.crud ?? []) {
+    await database.sql(`INSERT INTO notes VALUES ('${id}', 'as written')`)
   }
   await transaction?.complete()
 }

@@ -209,26 +209,6 @@ describe('a download', () => {
     expect(await names(opened)).toEqual(['A', 'B'])
   })
 
-  test('[protocol 89] a diff before any checkpoint ends the connection', async () => {
-    const { opened, stream } = await openConnected()
-    await using _ = opened
-    stream.send(diffLine(1, []))
-    await opened.service.stream(1)
-    expect(opened.db.currentStatus.downloadError).toMatchObject({ code: 'sync-interrupted' })
-  })
-
-  test('[protocol 88, 100] unknown lines are passed over, and either form is read', async () => {
-    await using opened = await openThrowAway(schema)
-    opened.service.format = 'bson'
-    void opened.connect()
-    const stream = await opened.service.stream(0)
-    const operations = [put(1, 'lists', 'a', { name: 'Zoë 🛒' })]
-    stream.send({ from_the_future: { x: 1 } }, checkpointLine(1, [bucketEntry('b', operations)]))
-    stream.send(dataLine('b', operations), completeLine(1))
-    await opened.db.waitForFirstSync()
-    expect(await names(opened)).toEqual(['Zoë 🛒'])
-  })
-
   test('a row that is right already is not told as a change', async () => {
     const { opened, stream } = await openConnected()
     await using _ = opened

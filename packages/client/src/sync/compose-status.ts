@@ -5,6 +5,7 @@ import type { UploadStatus } from '../upload/uploader.ts'
 import type { SyncState } from './machine.ts'
 import { SyncStatus } from './status.ts'
 import type { BucketProgress, SyncStreamStatus } from './status.ts'
+import { streamId } from './target.ts'
 import type { Target } from './target.ts'
 
 /** Both directions and what is stored, as one snapshot. */
@@ -46,6 +47,7 @@ function streamStatus(subscription: Subscription, target: Target | undefined): S
       lastSyncedAt: lastSyncedAtMs === undefined ? null : new Date(lastSyncedAtMs),
     },
     priority: target === undefined ? null : priorityOf(subscription, target),
+    errors: target?.streamErrors.get(streamId(subscription)) ?? [],
   }
 }
 

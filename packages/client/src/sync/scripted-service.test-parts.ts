@@ -7,6 +7,8 @@ export class ScriptedService {
   readonly writeCheckpointRequests: string[] = []
   /** Every number that a client has chosen, also when it was known already. */
   readonly numbersRequested: string[] = []
+  /** The `authorization` headers of those calls that were answered. */
+  readonly tokensOfNumbers: (string | null)[] = []
   /** False: a service from before clients could choose numbers. */
   offersRequests = true
   /** The newest of the client. */
@@ -18,6 +20,9 @@ export class ScriptedService {
   /** Answers a call of a path in the service's place. */
   refuse: (path: string) => Response | Error | undefined = () => undefined
   format: 'ndjson' | 'bson' = 'ndjson'
+  /** What the answer says of its form. */
+  contentType: () => string | undefined = () =>
+    this.format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
   #opened = Promise.withResolvers<void>()
 
   readonly fetch: typeof fetch = async (input, init) => {
@@ -35,6 +40,7 @@ export class ScriptedService {
     }
     if (url.pathname === '/sync/checkpoint-request') {
       if (!this.offersRequests) return new Response('no such path', { status: 404 })
+      this.tokensOfNumbers.push(headers.get('authorization'))
       return this.#noteNumber(JSON.parse(typeof init?.body === 'string' ? init.body : '{}'))
     }
     const stream = new ScriptedStream(
@@ -46,8 +52,8 @@ export class ScriptedService {
     this.streams.push(stream)
     this.#opened.resolve()
     this.#opened = Promise.withResolvers()
-    const type = this.format === 'bson' ? 'application/vnd.powersync.bson-stream' : 'application/x-ndjson'
-    return new Response(stream.body, { headers: { 'content-type': type } })
+    const type = this.contentType()
+    return new Response(stream.body, { headers: type === undefined ? {} : { 'content-type': type } })
   }
 
   async #noteNumber(request: { client_id: string; checkpoint_request_id: string }): Promise<Response> {
@@ -107,6 +113,11 @@ export class ScriptedStream {
   /** Sends lines; a text goes out as it is. */
   send(...lines: readonly (object | string)[]): void {
     for (const line of lines) this.sendBytes(this.#encode(line))
+  }
+
+  /** Sends a line that lacks its end. */
+  sendCut(line: object): void {
+    this.sendBytes(this.#encode(line).subarray(0, -2))
   }
 
   sendBytes(bytes: Uint8Array): void {

@@ -37,6 +37,8 @@ export type SyncStreamStatus = {
   readonly progress: ProgressWithOperations | null
   readonly subscription: SyncSubscriptionDescription
   readonly priority: number | null
+  /** What keeps it from being synced whole, in words of the service; known while connected. */
+  readonly errors: readonly string[]
 }
 
 export type SyncDataFlowStatus = {

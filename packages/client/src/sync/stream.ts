@@ -84,7 +84,14 @@ async function* inBatches(
   // Whoever awaits it hears of a failure; until then it must not count as unhandled.
   next.catch(() => undefined)
   for (;;) {
-    const result = lines.length === 0 ? await next : await within(next, limits.delayMs, parts)
+    let result: Awaited<typeof next> | 'late'
+    try {
+      result = lines.length === 0 ? await next : await within(next, limits.delayMs, parts)
+    } catch (error) {
+      // What came before it broke is whole, and need not come again.
+      if (lines.length > 0) yield { kind: 'data', lines }
+      throw error
+    }
     if (result === 'late') {
       yield { kind: 'data', lines }
       lines = []

@@ -6,6 +6,8 @@ export type Target = {
   readonly lastOpId: OpId
   readonly writeCheckpoint: bigint | undefined
   readonly streams: readonly StreamEntry[]
+  /** What keeps streams from being synced whole, by `streamId`. */
+  readonly streamErrors: ReadonlyMap<string, readonly string[]>
   /** Bucket name to its priority and the streams that it belongs to. */
   readonly buckets: ReadonlyMap<string, TargetBucket>
 }
@@ -18,6 +20,7 @@ export function toTarget(checkpoint: Checkpoint, requested: readonly StreamKey[]
     lastOpId,
     writeCheckpoint,
     streams,
+    streamErrors: errorsOf(streams, requested),
     buckets: new Map(checkpoint.buckets.map((entry) => [entry.bucket, toBucket(entry, streams, requested)])),
   }
 }
@@ -35,7 +38,7 @@ export function streamsCoveredBy(target: Target, priority: number): StreamKey[] 
   const leastUrgent = new Map<string, { stream: StreamKey; priority: number }>()
   for (const bucket of target.buckets.values()) {
     for (const stream of bucket.streams) {
-      const key = `${stream.name} ${stream.parameters}`
+      const key = streamId(stream)
       const known = leastUrgent.get(key)
       if (known === undefined || known.priority < bucket.priority) {
         leastUrgent.set(key, { stream, priority: bucket.priority })
@@ -43,6 +46,24 @@ export function streamsCoveredBy(target: Target, priority: number): StreamKey[] 
     }
   }
   return [...leastUrgent.values()].filter((entry) => entry.priority <= priority).map(({ stream }) => stream)
+}
+
+/** Names a stream with its parameters. */
+export function streamId({ name, parameters }: StreamKey): string {
+  return `${name} ${parameters}`
+}
+
+function errorsOf(streams: readonly StreamEntry[], requested: readonly StreamKey[]): Map<string, string[]> {
+  const errors = new Map<string, string[]>()
+  for (const { name, errors: told } of streams) {
+    for (const { subscription, message } of told) {
+      const stream = subscription === 'default' ? { name, parameters: 'null' } : requested[subscription]
+      if (stream === undefined) continue
+      const id = streamId(stream)
+      errors.set(id, [...(errors.get(id) ?? []), message])
+    }
+  }
+  return errors
 }
 
 function toBucket(entry: BucketEntry, streams: readonly StreamEntry[], requested: readonly StreamKey[]): TargetBucket {
