@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
 import { createTokenVerifier } from '@headwater/backend'
 import { expect, test, vi } from 'vitest'
@@ -137,6 +140,42 @@ test('token for nobody is refused', async () => {
   expect(stderr).toContain('Expected the id of a user')
 })
 
+test('revoke asks the service as an operator, and says until when it counts', async () => {
+  await using service = await startOperators(() => ({
+    status: 200,
+    body: {
+      data: { user_id: 'ann', issued_before: '2030-01-31T12:00:00.000Z', expires_at: '2030-02-01T12:01:00.000Z' },
+    },
+  }))
+  const args = ['revoke', '--user', 'ann', '--client', 'phone', '--token-id', 't1', '--url', `${service.url}/`]
+  const done = await runCli(args, { env: { HEADWATER_API_TOKENS: 'first-token, second-token' } })
+  expect(done).toMatchObject({ code: 0, stderr: '' })
+  expect(done.stdout).toMatch(/revoked {2}tokens of ann issued before 2030-01-31T12.*\n.*forgotten at 2030-02-01/)
+  const json = await runCli([...args, '--api-token', 'mine', '--issued-before', '2030-01-31T12:00:00Z', '--json'])
+  expect(JSON.parse(json.stdout)).toMatchObject({ user_id: 'ann' })
+  const asked = { user_id: 'ann', client_id: 'phone', token_id: 't1' }
+  expect(service.calls).toEqual([
+    ['POST /api/admin/v1/revoke', 'Token first-token', asked],
+    ['POST /api/admin/v1/revoke', 'Token mine', { ...asked, issued_before: '2030-01-31T12:00:00Z' }],
+  ])
+})
+
+test.each([
+  [
+    400,
+    { code: 'PSYNC_S2001', description: 'Validation failed', details: '["issued_before: no"]' },
+    'issued_before: no',
+  ],
+  [401, { code: 'PSYNC_S2101', description: 'Authorization failed' }, 'one of its api.tokens with --api-token'],
+  [404, { code: 'PSYNC_S2002', description: 'no such path' }, 'With api.port they have an address of their own'],
+  [503, { code: 'PSYNC_S2404', description: 'no room' }, 'no room (PSYNC_S2404)'],
+])('revoke that is answered %i says what to do', async (status, error, said) => {
+  await using service = await startOperators(() => ({ status, body: { error } }))
+  const { code, stdout, stderr } = await runCli(['revoke', '--user', 'ann', '--url', service.url])
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain(said)
+})
+
 test('serve without a source says how to give one', async () => {
   await using folder = await folderWith(FILES)
   const { code, stderr } = await runCli(['serve'], { cwd: folder.path, env: { HEADWATER_JWT_SECRET: 'x' } })
@@ -166,3 +205,31 @@ test('nothing is coloured where the output is no terminal', async () => {
   const { stdout } = await runCli(['check'], { cwd: folder.path })
   expect(stdout).not.toContain('\u001B[')
 })
+
+type Call = readonly [line: string, authorization: string | undefined, body: unknown]
+
+/** Answers as the service does to operators. */
+async function startOperators(
+  answer: () => { readonly status: number; readonly body: object },
+): Promise<AsyncDisposable & { readonly url: string; readonly calls: readonly Call[] }> {
+  const calls: Call[] = []
+  const server = createServer((request, response) => {
+    request.setEncoding('utf8')
+    void (async () => {
+      let text = ''
+      for await (const piece of request) text += String(piece)
+      calls.push([`${request.method} ${request.url}`, request.headers.authorization, JSON.parse(text)])
+      const { status, body } = answer()
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    })()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}

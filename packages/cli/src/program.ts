@@ -15,7 +15,7 @@ export function createProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError('Run headwater --help, or headwater <verb> --help.')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
-  for (const add of [addDev, addServe, addCheck, addPreview, addSchema, addToken, addStatus]) add(program)
+  for (const add of [addDev, addServe, addCheck, addPreview, addSchema, addToken, addStatus, addRevoke]) add(program)
   return program
 }
 
@@ -115,6 +115,20 @@ function addStatus(program: Command): void {
     .option('--url <url>', 'address of the service', 'http://127.0.0.1:8080')
     .option('--json', 'print JSON')
     .action(async (options) => (await import('./verbs/status.ts')).runStatus(options))
+}
+
+function addRevoke(program: Command): void {
+  program
+    .command('revoke')
+    .description("End a user's sync streams at once, and refuse the tokens that were issued before.")
+    .requiredOption('-u, --user <id>', 'the user, as in auth.user_id()', parseUser)
+    .option('--client <id>', 'only what this client of the user does')
+    .option('--token-id <jti>', 'only the token with this id')
+    .option('--issued-before <moment>', 'only tokens from before, such as 2030-01-31T12:00:00Z; default: up to now')
+    .option('--url <url>', 'address of the service, for operators', 'http://127.0.0.1:8080')
+    .option('--api-token <token>', 'a token of an operator (or the first of HEADWATER_API_TOKENS)')
+    .option('--json', 'print JSON')
+    .action(async (options) => (await import('./verbs/revoke.ts')).runRevoke(options))
 }
 
 function readVersion(): string {
