@@ -17,6 +17,7 @@ type UnderWay = { readonly number: bigint; readonly sinceMs: number }
 export class IssuedNumbers {
   /** Oldest first. */
   readonly #underWay = new Map<string, UnderWay>()
+  readonly #writing = new Map<string, bigint>()
   /** Stored, but not shown to clients yet; since when. */
   #unshownSinceMs: number | undefined
 
@@ -34,6 +35,23 @@ export class IssuedNumbers {
     return this.#unshownSinceMs ?? oldest?.sinceMs
   }
 
+  /** The marker of these is being written; one at a time. It may be stored before we are told that it is written. */
+  begin(entries: readonly WriteCheckpoint[]): void {
+    for (const { key, number } of entries) {
+      if (number > (this.#writing.get(key) ?? 0n)) this.#writing.set(key, number)
+    }
+  }
+
+  /** It is in the source's log. */
+  noteWritten(nowMs: number): void {
+    for (const [key, number] of this.#writing) this.add(key, number, nowMs)
+    this.#writing.clear()
+  }
+
+  noteNotWritten(): void {
+    this.#writing.clear()
+  }
+
   /** The marker of this number is in the source's log, or will be before that of any number that is asked for later. */
   add(key: string, number: bigint, nowMs: number): void {
     const before = this.#underWay.get(key)
@@ -41,9 +59,14 @@ export class IssuedNumbers {
     this.#underWay.set(key, { number, sinceMs: before?.sinceMs ?? nowMs })
   }
 
+  remove(key: string): void {
+    this.#underWay.delete(key)
+  }
+
   /** These are durable now; `isShown`: clients can see them, and all that were stored before. */
   noteStored(stored: readonly WriteCheckpoint[], isShown: boolean, nowMs: number): void {
     for (const { key, number } of stored) {
+      if ((this.#writing.get(key) ?? 0n) <= number) this.#writing.delete(key)
       const underWay = this.#underWay.get(key)
       if (underWay !== undefined && underWay.number <= number) this.#underWay.delete(key)
     }

@@ -79,7 +79,8 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     if (running !== undefined) return running
     throw new HeadwaterError('source-unreachable', 'Cannot give a write checkpoint: the source is not connected.')
   }
-  let hasCaughtUp = false
+  /** Resolves when storage has what was in the log at the start, whichever connection brought it. */
+  const caughtUp = Promise.withResolvers<void>()
   let soon: Promise<boolean> | undefined
   const writeCheckpoints = createWriteCheckpoints({
     slot: source.slot,
@@ -88,13 +89,13 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
     },
     readStored: storage.readStoredWriteCheckpoint,
     caughtUpSoon: async () => {
-      soon ??= settlesWithin(connected().caughtUp, CATCH_UP_SOON_MS, clock, signal)
+      connected()
+      soon ??= settlesWithin(caughtUp.promise, CATCH_UP_SOON_MS, clock, signal)
       await soon
     },
     caughtUp: async () => {
-      if (hasCaughtUp) return
-      hasCaughtUp = await settlesWithin(connected().caughtUp, CATCH_UP_MS, clock, signal)
-      if (!hasCaughtUp) {
+      connected()
+      if (!(await settlesWithin(caughtUp.promise, CATCH_UP_MS, clock, signal))) {
         throw new HeadwaterError(
           'source-unreachable',
           `Cannot take the number of a client: replication has not caught up within ${CATCH_UP_MS / 1000} s.`,
@@ -129,6 +130,7 @@ export function startReplicator(parts: ReplicatorParts, signal: AbortSignal): Re
         wasRunning = true
         running = opened
         phase = { kind: 'running' }
+        void opened.caughtUp.then(caughtUp.resolve)
         writeCheckpoints.startAbove(opened.highestWriteCheckpoint)
         if (opened.mustCoverClients) await writeCheckpoints.coverEveryClient()
         log.info('replication-started', { generation: opened.generation, slot: source.slot })

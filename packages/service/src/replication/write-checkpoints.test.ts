@@ -118,6 +118,18 @@ test('what storage has by now is not held', async () => {
   expect(checkpoints.readUnderWay()).toEqual({ count: 0, oldestMs: undefined })
 })
 
+test('what storage has before its marker is known to be written is not held either', async () => {
+  const checkpoints = open({
+    emit: async (marker) => {
+      const [[key = '', number = ''] = []] = marker.kind === 'write-checkpoints' ? marker.entries : []
+      checkpoints.noteStored([{ key, number: BigInt(number) }], true)
+    },
+  })
+  await checkpoints.request('a')
+  await checkpoints.forgetUnused()
+  expect(checkpoints.readUnderWay()).toEqual({ count: 0, oldestMs: undefined })
+})
+
 test('a number of ours waits a moment for the markers of an earlier process, lest it be below them', async () => {
   const soon = Promise.withResolvers<void>()
   let stored: bigint | undefined

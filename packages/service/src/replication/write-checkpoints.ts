@@ -75,13 +75,13 @@ export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckp
     while (waiting.length > 0) {
       const some = waiting.slice(0, ENTRIES_MAX)
       waiting = waiting.slice(ENTRIES_MAX)
+      issued.begin(some)
       try {
         await emit({ kind: 'write-checkpoints', slot, entries: some.map(({ key, number }) => [key, String(number)]) })
-        for (const { key, number, resolve } of some) {
-          issued.add(key, number, nowMs())
-          resolve()
-        }
+        issued.noteWritten(nowMs())
+        for (const { resolve } of some) resolve()
       } catch (error) {
+        issued.noteNotWritten()
         for (const { reject } of some) reject(error)
       }
     }
@@ -136,7 +136,12 @@ export function createWriteCheckpoints(parts: WriteCheckpointParts): WriteCheckp
       const number = nextNumber(0n)
       // From here on, not from when it is written: what is asked for now is written behind it.
       issued.add(FORGOTTEN_CLIENTS, number, nowMs())
-      await wait(FORGOTTEN_CLIENTS, number)
+      try {
+        await wait(FORGOTTEN_CLIENTS, number)
+      } catch (error) {
+        issued.remove(FORGOTTEN_CLIENTS)
+        throw error
+      }
     },
     noteStored: (stored, isShown) => issued.noteStored(stored, isShown, nowMs()),
     readUnderWay: () => ({ count: issued.count, oldestMs: issued.oldestMs }),
