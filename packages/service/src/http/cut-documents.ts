@@ -13,6 +13,11 @@ export class DocumentCutter {
   #begun: Uint8Array[] = []
   #begunBytes = 0
 
+  /** No document was begun and not ended. */
+  get isBetween(): boolean {
+    return this.#begunBytes === 0
+  }
+
   /** The documents that this chunk ends, in order. Throws a `RangeError` for what cannot be a document. */
   cut(chunk: Uint8Array): readonly DocumentPieces[] {
     const documents: DocumentPieces[] = []

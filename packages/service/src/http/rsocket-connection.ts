@@ -319,7 +319,8 @@ export class RsocketConnection {
         cutOff: () => this.#leave('token-revoked', this.#socket.cutOff),
       },
     )
-    const stream = new RsocketStream(frame.streamId, frame.credit, this.#socket, abort.signal)
+    const { frames } = this.#parts.streams
+    const stream = new RsocketStream(frame.streamId, frame.credit, { socket: this.#socket, frames }, abort.signal)
     this.#active.set(frame.streamId, { stream, abort, memory })
     void this.#serve(frame.streamId, opened)
     return undefined

@@ -1,5 +1,5 @@
 import { DocumentCutter } from './cut-documents.ts'
-import { encodeNext } from './rsocket-frame.ts'
+import type { SharedFrames } from './shared-frames.ts'
 import type { OpenedStream } from './sync-streams.ts'
 
 /** Payloads that a client can ask for at once; RSocket has 31 bits for it. */
@@ -12,6 +12,8 @@ export type StreamSocket = {
   readonly untilRoom: () => Promise<void> | undefined
 }
 
+export type StreamWire = { readonly socket: StreamSocket; readonly frames: SharedFrames }
+
 /** `error` is what the lines failed with, if they did. */
 export type StreamEnd = { readonly hasSent: boolean; readonly error: unknown }
 
@@ -22,15 +24,17 @@ export type StreamEnd = { readonly hasSent: boolean; readonly error: unknown }
 export class RsocketStream {
   readonly #streamId: number
   readonly #socket: StreamSocket
+  readonly #frames: SharedFrames
   readonly #signal: AbortSignal
   #credit: number
   #proceed: (() => void) | undefined
 
   /** `signal` ends the stream, with nothing more sent. */
-  constructor(streamId: number, credit: number, socket: StreamSocket, signal: AbortSignal) {
+  constructor(streamId: number, credit: number, { socket, frames }: StreamWire, signal: AbortSignal) {
     this.#streamId = streamId
     this.#credit = Math.min(credit, CREDIT_MAX)
     this.#socket = socket
+    this.#frames = frames
     this.#signal = signal
     signal.addEventListener('abort', () => this.#proceed?.(), { once: true })
   }
@@ -50,10 +54,9 @@ export class RsocketStream {
       while (await this.#mayGoOn()) {
         const next = await iterator.next()
         if (next.done === true) break
-        for (const pieces of documents.cut(next.value)) {
+        for (const frame of this.#frames.cut(documents, next.value, this.#streamId)) {
           if ((this.#credit === 0 || this.#signal.aborted) && !(await this.#mayGoOn())) break
           this.#credit -= 1
-          const frame = encodeNext(this.#streamId, pieces)
           this.#socket.send(frame)
           bytesSent += frame.length
           const room = this.#socket.untilRoom()

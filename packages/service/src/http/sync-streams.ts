@@ -4,6 +4,7 @@ import { toTokenHolder } from '../auth/revocation.ts'
 import type { RevocationWatch } from '../auth/revocations.ts'
 import type { HttpParts } from './http-parts.ts'
 import { Crowd } from './crowd.ts'
+import { SharedFrames } from './shared-frames.ts'
 import { SharedRoom } from './shared-room.ts'
 import { Slots } from './slots.ts'
 import { SlowReaders } from './slow-readers.ts'
@@ -59,6 +60,8 @@ export type SyncStreams = {
   /** WebSockets in the middle of a message. */
   readonly partialMessages: Crowd<Cuttable>
   readonly compressors: Slots
+  /** Of WebSockets. */
+  readonly frames: SharedFrames
   readonly open: (open: StreamOpen, client: StreamClient) => OpenedStream
 }
 
@@ -85,6 +88,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
       connection.cutOff('memory-full')
     }),
     compressors: new Slots(COMPRESSED_MAX),
+    frames: new SharedFrames(),
     open: (open, { transport, userAgent = '', signal, cutOff }) => {
       const description = {
         transport,

@@ -195,9 +195,11 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     while (this.#mayGoOn()) {
       const change = this.#mustLook ? undefined : this.#subscription.take()
       if (!this.#mustLook && change === undefined) break
-      let plan = change === undefined ? yield* this.#lookAtAll() : yield* this.#consider(change)
-      while (plan !== undefined) plan = yield* this.#sendRound(plan)
-      this.#preparation.unpin()
+      if (change === undefined || !(await this.#sendShared(change))) {
+        let plan = change === undefined ? yield* this.#lookAtAll() : yield* this.#consider(change)
+        while (plan !== undefined) plan = yield* this.#sendRound(plan)
+        this.#preparation.unpin()
+      }
       if (this.#lines.length > 0) yield this.#lines.take()
     }
     if (this.#lines.length > 0) yield this.#lines.take()
@@ -209,8 +211,6 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   }
 
   async *#consider(change: SessionChange): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
-    this.#shownAtMs = change.sinceMs
-    if (await this.#sendShared(change)) return undefined
     const work = this.#preparation.prepareChange(change)
     return isQuick(change) ? await work : yield* this.#stayAlive(work)
   }
@@ -222,7 +222,9 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     writeCheckpoint,
     buckets,
     checkpoint,
+    sinceMs,
   }: SessionChange): Promise<boolean> {
+    this.#shownAtMs = sinceMs
     if (touchesAll || mustResolve || writeCheckpoint !== undefined || buckets.size !== 1) return false
     const state = this.#state
     const [bucket] = buckets
