@@ -18,6 +18,7 @@ import type { NoteResolved } from './sync/prepare.ts'
 import { Alarms } from './sync/alarms.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
+import { Turns } from './sync/turns.ts'
 
 /** How long open streams may take to end when the service stops. */
 const STOP_GRACE_MS = 2_000
@@ -74,7 +75,18 @@ export function startServing(serving: ServingParts): Serving {
   }
   const clock = systemClock
   const alarms = new Alarms(clock)
-  const syncParts = { noteResolved, storage, feed, rounds, alarms, clock, random: Math.random, log, metrics }
+  const syncParts = {
+    noteResolved,
+    turns: new Turns(),
+    storage,
+    feed,
+    rounds,
+    alarms,
+    clock,
+    random: Math.random,
+    log,
+    metrics,
+  }
   const { requestWriteCheckpoint } = replicating
   const parts: HttpParts = {
     ...replicating,

@@ -8,6 +8,7 @@ import { planSend, type SendPlan, type Update } from './plan-send.ts'
 import { resolveBuckets } from './resolve-buckets.ts'
 import type { SessionState } from './session-state.ts'
 import { readEntries, readTotals } from './sums.ts'
+import type { Turn, Turns } from './turns.ts'
 
 /** What is needed of a request for as long as its stream is open. */
 export type KeptRequest = Omit<SyncRequest, 'buckets'>
@@ -24,6 +25,7 @@ export type PrepareParts = {
   readonly writeCheckpointKey: string
   readonly state: SessionState
   readonly noteResolved: NoteResolved
+  readonly turns: Turns
 }
 
 /**
@@ -50,6 +52,11 @@ export class Preparation {
   close(): void {
     this.#isClosed = true
     this.unpin()
+  }
+
+  #beginTurn(): Turn {
+    const { turns, user } = this.#parts
+    return turns.begin(user.userId)
   }
 
   /** The client was brought to what was prepared, or will not be. */
@@ -97,7 +104,7 @@ export class Preparation {
     }
     using pinned = new DisposableStack()
     pinned.use(storage.pinCheckpoint(checkpoint))
-    const sums = await readTotals(storage, [...change.buckets], checkpoint)
+    const sums = await readTotals(storage, [...change.buckets], checkpoint, this.#beginTurn())
     if (sums === undefined) return this.prepareAll()
     return this.#announce({ checkpoint, writeCheckpoint, change: { kind: 'touched', sums } }, pinned)
   }
@@ -110,7 +117,7 @@ export class Preparation {
     if (resolution === undefined) return { kind: 'passed', checkpoint }
     noteResolved(user.userId, resolution)
     subscription.follow(interestOf(resolution), checkpoint)
-    const entries = await readEntries(storage, resolution.buckets, checkpoint)
+    const entries = await readEntries(storage, resolution.buckets, checkpoint, this.#beginTurn())
     if (entries === undefined) return { kind: 'passed', checkpoint }
     const change = { kind: 'all', entries, streams: resolution.streams } as const
     return { kind: 'prepared', plan: this.#announce({ checkpoint, writeCheckpoint, change }, pinned) }

@@ -21,6 +21,7 @@ import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../stor
 import { Alarms } from './alarms.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
 import { openSyncStream } from './session.ts'
+import { Turns } from './turns.ts'
 import { SharedRounds } from './shared-rounds.ts'
 
 test('[protocol 31, 32, 44] a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
@@ -422,6 +423,7 @@ async function startService({
     log,
     metrics,
     noteResolved: () => {},
+    turns: new Turns(),
   }
 
   const open = (request: Partial<SyncRequest> = {}, { expiresInMs = 3_600_000, format = 'ndjson' }: Connect = {}) =>

@@ -21,7 +21,7 @@ import type { SendPlan } from './plan-send.ts'
 import { type KeptRequest, type NoteResolved, Preparation } from './prepare.ts'
 import { SessionState } from './session-state.ts'
 import type { SharedRounds } from './shared-rounds.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 import { Wake } from './wake.ts'
 
 export type SyncParts = {
@@ -37,6 +37,8 @@ export type SyncParts = {
   /** Of all streams of this process, on `clock`. */
   readonly alarms: Alarms
   readonly noteResolved: NoteResolved
+  /** Of all streams of this process. */
+  readonly turns: Turns
 }
 
 export type SyncOpen = {
@@ -113,7 +115,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
 
   constructor(parts: SyncParts, open: StreamOpening, signal: AbortSignal) {
     const { request, user, format, keepaliveMs, revocation, state } = open
-    const { storage, feed, clock, random, noteResolved } = parts
+    const { storage, feed, clock, random, noteResolved, turns } = parts
     const key = writeCheckpointKey(user.userId, request.clientId)
     const subscription = feed.subscribe(key)
     this.#parts = parts
@@ -123,6 +125,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     this.#state = state
     this.#preparation = new Preparation({
       noteResolved,
+      turns,
       storage,
       feed,
       subscription,
@@ -254,13 +257,14 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     if (!this.#mayGoOn()) return undefined
     this.#keepalive.begin(this.#parts.clock.nowMs())
     this.#push(plan.line)
-    const turns = new Turns()
+    const turn = this.#parts.turns.begin(this.#preparation.client.userId)
     const sentBefore = this.#operationsSent
     for (const group of plan.groups) {
       for (const bucket of group.buckets) {
         while (this.#state.isUnfinished(bucket)) {
           const newer = await this.#findNewer(this.#operationsSent - sentBefore)
           if (newer !== undefined) return newer
+          if (turn.isOver) await turn.next()
           await this.#sendPage(bucket)
           if (!this.#mayGoOn()) return undefined
           // Whatever is unfinished goes on under a newer checkpoint.
@@ -269,7 +273,6 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
             return undefined
           }
           if (this.#lines.length >= FLUSH_BYTES) yield this.#lines.take()
-          if (turns.isOver) await turns.next()
         }
       }
       if (group !== plan.groups.at(-1)) {

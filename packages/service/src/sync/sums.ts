@@ -2,7 +2,7 @@ import type { BucketEntry, BucketName, OpId } from '@headwater/protocol'
 import type { GrantedBucket } from '@headwater/sync-config'
 import type { SyncStorage } from '../storage/storage.ts'
 import type { BucketTotal } from './plan-send.ts'
-import { Turns } from './turns.ts'
+import type { Turn } from './turns.ts'
 
 /** Buckets asked for at once; others run in between. */
 const BUCKETS_PER_READ = 250
@@ -14,10 +14,11 @@ export async function readTotals(
   storage: SyncStorage,
   buckets: readonly BucketName[],
   checkpoint: OpId,
+  turn: Turn,
 ): Promise<BucketTotal[] | undefined> {
   const totals: BucketTotal[] = []
-  const turns = new Turns()
   for (let at = 0; at < buckets.length; at += BUCKETS_PER_READ) {
+    if (turn.isOver) await turn.next()
     const some = buckets.slice(at, at + BUCKETS_PER_READ)
     const sums = await storage.readSums(some, checkpoint)
     for (const [n, bucket] of some.entries()) {
@@ -25,7 +26,6 @@ export async function readTotals(
       if (sum === undefined) return undefined
       totals.push({ bucket, checksum: sum.checksum, count: sum.count })
     }
-    if (turns.isOver) await turns.next()
   }
   return totals
 }
@@ -35,9 +35,10 @@ export async function readEntries(
   storage: SyncStorage,
   granted: readonly GrantedBucket[],
   checkpoint: OpId,
+  turn: Turn,
 ): Promise<BucketEntry[] | undefined> {
   const names = granted.map(({ bucket }) => bucket)
-  const totals = await readTotals(storage, names, checkpoint)
+  const totals = await readTotals(storage, names, checkpoint, turn)
   if (totals === undefined) return undefined
   return granted.flatMap(({ bucket, priority, reasons }, n) => {
     const total = totals[n]

@@ -22,6 +22,7 @@ import { createCheckpointFeed } from './checkpoint-feed.ts'
 import { systemClock } from '../clock.ts'
 import { Alarms } from './alarms.ts'
 import { openSyncStream, type SyncParts } from './session.ts'
+import { Turns } from './turns.ts'
 import { SharedRounds } from './shared-rounds.ts'
 
 const LISTS = 12
@@ -76,6 +77,7 @@ async function runScenario(seed: number): Promise<void> {
     log,
     metrics,
     noteResolved: () => {},
+    turns: new Turns(),
   }
   const model: Model = { rows: new Map(), members: new Map() }
   await storage.append(deltaAt(1, {}))

@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest'
+import { Turns } from './turns.ts'
+
+/** Works until the turn is over, as often as asked; notes each turn. */
+async function work(turns: Turns, userId: string, times: number, noted: string[]): Promise<void> {
+  const turn = turns.begin(userId)
+  for (let time = 0; time < times; time++) {
+    while (!turn.isOver) performance.now()
+    await turn.next()
+    noted.push(userId)
+  }
+}
+
+describe('turns', () => {
+  test('go round users, however many streams one of them has', async () => {
+    const turns = new Turns()
+    const noted: string[] = []
+    const many = Array.from({ length: 10 }, () => work(turns, 'many', 3, noted))
+    await Promise.all([...many, work(turns, 'one', 3, noted)])
+    // The first streams of `many` were there before.
+    expect(noted.slice(0, 7).filter((userId) => userId === 'one').length).toBeGreaterThanOrEqual(2)
+    expect(noted).toHaveLength(33)
+  })
+
+  test('come one in each round of the event loop', async () => {
+    const turns = new Turns()
+    const noted: string[] = []
+    const working = Promise.all(Array.from({ length: 5 }, (_, index) => work(turns, `user ${index}`, 2, noted)))
+    let most = 0
+    for (let before = 0; noted.length < 10; before = noted.length) {
+      await new Promise((resolve) => setImmediate(resolve))
+      most = Math.max(most, noted.length - before)
+    }
+    await working
+    expect(most).toBe(1)
+  })
+
+  test('cost nothing for work that is short', () => {
+    expect(new Turns().begin('ann').isOver).toBe(false)
+  })
+})
