@@ -14,6 +14,7 @@ const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
   snapshot: async () => (await import('./scenarios/snapshot.ts')).scenario,
   serve: async () => (await import('./scenarios/serve.ts')).scenario,
   latency: async () => (await import('./scenarios/latency.ts')).scenario,
+  hostile: async () => (await import('./scenarios/hostile.ts')).scenario,
   'fan-out': async () => (await import('./scenarios/fan-out.ts')).scenario,
   workers: async () => (await import('./scenarios/workers.ts')).scenario,
   buckets: async () => (await import('./scenarios/buckets.ts')).scenario,

@@ -53,9 +53,7 @@ export async function admit<Asked extends OfClient>(
   try {
     requests.count(user.userId)
     place.hold(1)
-    const fields = await request.readParameters({ bytesMax, claim: memory })
-    requests.countBytes(user.userId, memory.size())
-    const asked = read(fields)
+    const asked = read(await readCounted())
     const revoked = findRevoked(parts.revocations, user, asked.clientId)
     if (revoked === undefined) return { kind: 'admitted', user, asked, place, memory }
     place.release()
@@ -66,9 +64,20 @@ export async function admit<Asked extends OfClient>(
     memory.release()
     throw error
   }
+
+  /** What was read has cost its time, also when it was too much. */
+  async function readCounted(): Promise<RequestObject> {
+    try {
+      return await request.readParameters({ bytesMax, claim: memory })
+    } finally {
+      requests.countBytes(user.userId, memory.size())
+    }
+  }
 }
 
+/** To unpack would take more memory than the body itself. */
 async function checkBody(request: HttpRequest, read: (fields: RequestObject) => unknown): Promise<void> {
+  if (request.headers['content-encoding']?.trim().toLowerCase() === 'gzip') return
   try {
     read(await request.readParameters({ bytesMax: STRANGER_BYTES_MAX }))
   } catch (error) {

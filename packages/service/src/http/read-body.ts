@@ -7,6 +7,9 @@ import type { BodyRoom } from './answer.ts'
 /** The body of a request, as far as it has one of these types. */
 export type BodyType = 'application/json' | 'application/yaml'
 
+/** Each piece that is unpacked costs a round through another thread. */
+const INFLATED_CHUNK_BYTES = 64 * 1024
+
 /**
  * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
  * Throws `bad-request`, `request-too-large`, `request-memory-full`, `unsupported-media-type`.
@@ -91,7 +94,7 @@ async function gather(chunks: AsyncIterable<Buffer>, { bytesMax, claim }: BodyRo
 
 /** Takes on no more than is asked for, so that a small body that unpacks into a huge one is left as soon as it is too long. */
 async function* inflate(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const gunzip = createGunzip()
+  const gunzip = createGunzip({ chunkSize: INFLATED_CHUNK_BYTES })
   // Ends by itself with the body, or with the first chunk that nobody wants any more.
   void feed(chunks, gunzip)
   try {

@@ -47,7 +47,7 @@ export function createLog({ level, pretty, output, fields }: LogOptions): Log {
       logger.warn(toLogFields(fields), event)
     },
     info: (event, fields) => {
-      logger.info(toLogFields(fields), event)
+      if (logger.isLevelEnabled('info')) logger.info(toLogFields(fields), event)
     },
     debug: (event, fields) => {
       if (logger.isLevelEnabled('debug')) logger.debug(toLogFields(fields), event)
