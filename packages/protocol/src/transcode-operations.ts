@@ -51,15 +51,27 @@ const ZERO = 0x30
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0))
 
 /** What stands before a value in the JSON, by its length, and in the BSON. */
-type Frame = { readonly json: number; readonly bson: Uint8Array }
+type Frame = { readonly json: number; readonly bson: Words }
+
+/** Bytes, four in each word, and zeros after the last. */
+type Words = { readonly words: Int32Array; readonly length: number }
+
+function wordsOf(text: string): Words {
+  const view = new DataView(new ArrayBuffer(Math.ceil(text.length / 4) * 4))
+  for (let n = 0; n < text.length; n++) view.setUint8(n, text.charCodeAt(n))
+  return {
+    words: Int32Array.from({ length: view.byteLength / 4 }, (_, n) => view.getInt32(n * 4, true)),
+    length: text.length,
+  }
+}
 
 const STRING = String.fromCharCode(BSON_TYPE.string)
 
-const OP_ID: Frame = { json: '{"op_id":"'.length, bson: ascii(`${STRING}op_id\0`) }
-const OBJECT_ID: Frame = { json: ',"object_id":"'.length, bson: ascii(`${STRING}object_id\0`) }
-const CHECKSUM: Frame = { json: ',"checksum":'.length, bson: ascii('checksum\0') }
-const SUBKEY: Frame = { json: ',"subkey":"'.length, bson: ascii(`${STRING}subkey\0`) }
-const DATA: Frame = { json: ',"data":"'.length, bson: ascii(`${STRING}data\0`) }
+const OP_ID: Frame = { json: '{"op_id":"'.length, bson: wordsOf(`${STRING}op_id\0`) }
+const OBJECT_ID: Frame = { json: ',"object_id":"'.length, bson: wordsOf(`${STRING}object_id\0`) }
+const CHECKSUM: Frame = { json: ',"checksum":'.length, bson: wordsOf('checksum\0') }
+const SUBKEY: Frame = { json: ',"subkey":"'.length, bson: wordsOf(`${STRING}subkey\0`) }
+const DATA: Frame = { json: ',"data":"'.length, bson: wordsOf(`${STRING}data\0`) }
 
 /** The kind of an operation and, where it has a row, what stands before its type. */
 const PUT = kindFrame('PUT', true)
@@ -70,8 +82,8 @@ const CLEAR = kindFrame('CLEAR', false)
 function kindFrame(op: string, hasRow: boolean): Frame {
   const bson = `${STRING}op\0${String.fromCharCode(op.length + 1)}\0\0\0${op}\0`
   return hasRow
-    ? { json: `,"op":"${op}","object_type":"`.length, bson: ascii(`${bson}${STRING}object_type\0`) }
-    : { json: `,"op":"${op}"`.length, bson: ascii(bson) }
+    ? { json: `,"op":"${op}","object_type":"`.length, bson: wordsOf(`${bson}${STRING}object_type\0`) }
+    : { json: `,"op":"${op}"`.length, bson: wordsOf(bson) }
 }
 
 /** By the first letter, which tells them apart. */
@@ -87,6 +99,7 @@ const KIND_AT = ',"op":"'.length
 class BsonTranscoder {
   readonly #json: Uint8Array
   readonly #bson: Uint8Array
+  readonly #jsonView: DataView
   readonly #view: DataView
   /** In the JSON. */
   #from = 0
@@ -95,7 +108,8 @@ class BsonTranscoder {
 
   constructor(json: Uint8Array, bytesMax: number) {
     this.#json = json
-    this.#bson = new Uint8Array(bytesMax)
+    this.#jsonView = new DataView(json.buffer, json.byteOffset, json.byteLength)
+    this.#bson = new Uint8Array(bytesMax + INT32_BYTES)
     this.#view = new DataView(this.#bson.buffer)
   }
 
@@ -141,13 +155,13 @@ class BsonTranscoder {
     return this.#bson.subarray(0, this.#to)
   }
 
+  /** Writes up to three bytes too many, which what follows writes over. */
   #head({ json, bson }: Frame): void {
-    const target = this.#bson
-    const { length } = bson
-    let to = this.#to
-    for (let n = 0; n < length; n++) target[to++] = bson[n] ?? 0
+    const { words, length } = bson
+    const to = this.#to
+    for (let n = 0; n < words.length; n++) this.#view.setInt32(to + n * INT32_BYTES, words[n] ?? 0, true)
     this.#from += json
-    this.#to = to
+    this.#to = to + length
   }
 
   #string(frame: Frame): void {
@@ -155,9 +169,19 @@ class BsonTranscoder {
     const bson = this.#bson
     const json = this.#json
     const lengthAt = this.#to
+    const wordsEnd = json.length - INT32_BYTES
     let from = this.#from
     let to = lengthAt + INT32_BYTES
     for (;;) {
+      while (from <= wordsEnd) {
+        const word = this.#jsonView.getInt32(from, true)
+        const special = zeroBytes(word ^ QUOTES) | zeroBytes(word ^ BACKSLASHES)
+        this.#view.setInt32(to, word, true)
+        const plain = special === 0 ? INT32_BYTES : firstByte(special)
+        from += plain
+        to += plain
+        if (special !== 0) break
+      }
       const byte = json[from++]
       if (byte === QUOTE) break
       if (byte === undefined) throw new RangeError('A stored operation ends too early')
@@ -219,6 +243,20 @@ class BsonTranscoder {
     else this.#view.setFloat64(this.#to, value, true)
     this.#to += isInt32 ? INT32_BYTES : DOUBLE_BYTES
   }
+}
+
+/** Four of them, as one word. */
+const QUOTES = 0x22222222
+const BACKSLASHES = 0x5c5c5c5c
+
+/** The highest bit of the first of the four bytes that is 0, and maybe of later ones; 0 when none is. */
+function zeroBytes(word: number): number {
+  return (word - 0x01010101) & ~word & 0x80808080
+}
+
+/** Which of the four bytes has the lowest bit that is set. */
+function firstByte(bits: number): number {
+  return (31 - Math.clz32(bits & -bits)) >> 3
 }
 
 const INT32_BYTES = 4
