@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createTestDatabase, startServiceProcess } from '@headwater/testkit'
 import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openRsocket, type RsocketClient } from './http/rsocket-client.test-parts.ts'
-import { startService } from './main.ts'
 import { type OpenedStream, openLines, openStage, SECRET, type Stage, tokenOf } from './protocol.test-parts.ts'
 
 const TABLES = `
@@ -38,19 +38,14 @@ const PROMISED_MS = 1_000
 const PATIENCE_MS = 8 * PROMISED_MS
 
 let stage: Stage
-let storage: string
 beforeAll(async () => {
-  storage = await mkdtemp(join(tmpdir(), 'headwater-revocation-'))
   stage = await openStage({
     tables: TABLES,
     syncConfig: SYNC_CONFIG,
-    settings: { api: { tokens: [OPERATOR] }, storage: { path: storage } },
+    settings: { api: { tokens: [OPERATOR] } },
   })
 })
-afterAll(async () => {
-  await stage[Symbol.asyncDispose]()
-  await rm(storage, { recursive: true, force: true })
-})
+afterAll(() => stage[Symbol.asyncDispose]())
 
 /** Both ways to revoke. Resolves when Postgres or the service has it. */
 const WAYS = {
@@ -169,30 +164,29 @@ test('a row of a transaction that was open for long counts as soon as it is comm
   expect(await lastLines(stream)).toEqual([0])
 })
 
-test('what was revoked stays revoked after a restart', async () => {
-  await revokeByCall({ user_id: 'jack' })
-  const old = tokenOf('jack')
-  await stage.service.stop()
-  const service = await startService({
-    source: { url: stage.database.url, slot: stage.database.name },
-    storage: { path: storage },
+test('what was revoked stays revoked when the service is killed right after it has said so', async () => {
+  await using db = await createTestDatabase(stage.database)
+  await db.sql(TABLES)
+  const path = await mkdtemp(join(tmpdir(), 'headwater-revocation-'))
+  onTestFinished(() => rm(path, { recursive: true, force: true }))
+  await using service = await startServiceProcess({
+    source: { url: db.url, slot: db.name },
+    storage: { path },
     syncConfig: { content: SYNC_CONFIG },
-    http: { port: 0 },
     auth: { secret: SECRET, audience: ['tests'], revocationTable: false },
+    api: { tokens: [OPERATOR] },
     log: { level: 'silent' },
   })
-  try {
-    const statusOf = async (token: string): Promise<number> =>
-      (await fetch(`${service.url}/sync/stream`, { method: 'POST', headers: { authorization: `Token ${token}` } }))
-        .status
-    expect(await statusOf(old)).toBe(401)
-  } finally {
-    await service.stop()
-  }
+  const old = tokenOf('jack')
+  await revokeByCall({ user_id: 'jack' }, service.url)
+  await service.kill()
+  await service.start()
+  const headers = { authorization: `Token ${old}` }
+  expect((await fetch(`${service.url}/sync/stream`, { method: 'POST', headers })).status).toBe(401)
 })
 
-async function revokeByCall(body: object): Promise<void> {
-  const response = await fetch(`${stage.url}/api/admin/v1/revoke`, {
+async function revokeByCall(body: object, url = stage.url): Promise<void> {
+  const response = await fetch(`${url}/api/admin/v1/revoke`, {
     method: 'POST',
     headers: { authorization: `Token ${OPERATOR}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),

@@ -53,6 +53,27 @@ describe('a revocation', () => {
     expect(revocations.isRevoked(hold())).toBe(true)
   })
 
+  test('that could not be stored is stored with the next call, also when that says nothing new', async () => {
+    let failures = 1
+    const { revocations, changes } = open({
+      store: async () => {
+        if (failures-- > 0) throw new Error('the disk is full')
+      },
+    })
+    await expect(revocations.add([revoke()], 'operator')).rejects.toThrow('the disk is full')
+    await revocations.add([revoke()], 'operator')
+    expect(changes.map(({ put }) => put)).toEqual([[revoke()], [revoke()]])
+    await revocations.add([revoke()], 'operator')
+    expect(changes).toHaveLength(2)
+  })
+
+  test('of everybody, as another process of the service tells it, ends what each user has open', async () => {
+    const { revocations } = open()
+    const [old, newer] = [hold({ userId: 'bob' }), hold({ userId: 'carl', issuedAtMs: NOW_MS })].map(revocations.watch)
+    await revocations.add([revoke({ userId: '' })], 'main-process')
+    expect([old?.isRevoked, newer?.isRevoked]).toEqual([true, false])
+  })
+
   test('is kept until the last token that it concerns has expired, and then forgotten', async () => {
     const { revocations, changes, clock } = open()
     await revocations.add([revoke()], 'operator')

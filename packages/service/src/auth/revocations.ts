@@ -92,6 +92,8 @@ export function createRevocations(parts: RevocationParts): Revocations {
   const entries = new Map<string, Revocation>()
   const byUser = new Map<string, Set<Revocation>>()
   const watches = new Map<string, Set<RevocationWatch>>()
+  /** In force, and not durable yet. */
+  const unstored = new Map<string, Revocation>()
   const expiryMs = ({ issuedBeforeMs }: Revocation): number => issuedBeforeMs + keptMs
 
   const remove = (revocation: Revocation): void => {
@@ -124,8 +126,9 @@ export function createRevocations(parts: RevocationParts): Revocations {
     const tooMany = entries.size - max
     if (tooMany <= 0) return { put: [], drop: [] }
     const oldestFirst = [...entries.values()].toSorted((a, b) => a.issuedBeforeMs - b.issuedBeforeMs)
-    // One more, for the entry that takes their place.
-    const drop = oldestFirst.filter(({ userId }) => userId !== EVERYBODY).slice(0, tooMany + 1)
+    // Some more, so that this is done seldom.
+    const dropped = tooMany + Math.ceil(max / 10)
+    const drop = oldestFirst.filter(({ userId }) => userId !== EVERYBODY).slice(0, dropped)
     const issuedBeforeMs = drop.at(-1)?.issuedBeforeMs ?? 0
     const everybody = { userId: EVERYBODY, clientId: undefined, tokenId: undefined, issuedBeforeMs }
     for (const revocation of drop) remove(revocation)
@@ -142,9 +145,10 @@ export function createRevocations(parts: RevocationParts): Revocations {
         .some((revocation) => covers(revocation, holder)),
     )
 
-  const endUses = (users: Iterable<string>): number => {
+  const endUses = (revoked: readonly Revocation[]): number => {
+    const users = new Set(revoked.map(({ userId }) => userId))
     let ended = 0
-    for (const user of users) {
+    for (const user of users.has(EVERYBODY) ? [...watches.keys()] : users) {
       for (const watch of watches.get(user) ?? []) {
         if (watch.isRevoked || !isRevoked(watch.holder)) continue
         watch.revoke()
@@ -152,6 +156,15 @@ export function createRevocations(parts: RevocationParts): Revocations {
       }
     }
     return ended
+  }
+
+  /** With what could not be stored before, which is in force all the same. */
+  const storeAll = async (drop: readonly Revocation[]): Promise<void> => {
+    const pending = [...unstored.values()]
+    await store({ put: pending, drop })
+    for (const revocation of pending) {
+      if (unstored.get(keyOf(revocation)) === revocation) unstored.delete(keyOf(revocation))
+    }
   }
 
   for (const revocation of parts.stored) put(revocation)
@@ -168,16 +181,19 @@ export function createRevocations(parts: RevocationParts): Revocations {
     },
     add: async (revocations, origin) => {
       const fresh = revocations.filter((revocation) => expiryMs(revocation) > nowMs()).filter(put)
-      if (fresh.length === 0) return
+      if (fresh.length === 0 && unstored.size === 0) return
       const expired = dropExpired()
       const widened = widenOldest()
-      const users = widened.put.length > 0 ? [...watches.keys()] : new Set(fresh.map(({ userId }) => userId))
-      const ended = endUses(users)
+      const added = [...fresh, ...widened.put]
+      const ended = endUses(added)
       metrics.set('headwater_revocations_count', entries.size)
       metrics.add('headwater_streams_revoked_total', ended)
       const [first] = fresh
-      log.info('tokens-revoked', { origin, revocations: fresh.length, ended, userId: first?.userId })
-      await store({ put: [...fresh, ...widened.put], drop: [...expired, ...widened.drop] })
+      if (first !== undefined) {
+        log.info('tokens-revoked', { origin, revocations: fresh.length, ended, userId: first.userId })
+      }
+      for (const revocation of added) unstored.set(keyOf(revocation), revocation)
+      await storeAll([...expired, ...widened.drop])
     },
   }
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
 import { HeadwaterError } from '@headwater/protocol'
@@ -16,8 +15,6 @@ import {
   withToken,
   TEST_LIMITS,
   JSON_TYPE,
-  NOW_MS,
-  openRevocations,
   AUTHORIZED,
 } from './http-server.test-parts.ts'
 
@@ -281,29 +278,6 @@ describe('an open stream', () => {
     expect(settled).toBeLessThan(500)
     socket.destroy()
   })
-
-  test.each(['identity', 'gzip'])(
-    'whose token is revoked is cut off when its client reads nothing (%s)',
-    async (encoding) => {
-      const revocations = openRevocations()
-      const { url, registry } = await start({
-        revocations,
-        openStream: async function* () {
-          for (;;) yield randomBytes(65_536)
-        },
-      })
-      const socket = await openSlowly(url, encoding)
-      await expect.poll(() => registry.metrics()).toContain('headwater_sync_streams_count{transport="http"} 1')
-      const closed = once(socket, 'close')
-      await revocations.add(
-        [{ userId: 'u1', clientId: undefined, tokenId: undefined, issuedBeforeMs: NOW_MS }],
-        'table',
-      )
-      socket.resume()
-      await closed
-      await expect.poll(() => registry.metrics()).toContain('headwater_sync_streams_count{transport="http"} 0')
-    },
-  )
 
   test('is counted when it ends, by route and status', async () => {
     const { url, registry } = await start({ openStream: endless })
