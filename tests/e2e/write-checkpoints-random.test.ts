@@ -76,9 +76,11 @@ test.each(runs)(
     const clients = Array.from({ length: CLIENTS }, (_, n) => new Client(stage, `c${n}`, random.fork()))
     const stop = new AbortController()
     const following = clients.map((client) => client.follow(stop.signal))
-    const writing = Promise.all(clients.map((client) => client.write()))
-    const troubling = makeTrouble(stage, random.fork(), writing)
-    await Promise.all([writing, troubling])
+    const healing = new AbortController()
+    const troubling = makeTrouble(stage, random.fork(), healing.signal)
+    await Promise.all(clients.map((client) => client.write()))
+    healing.abort()
+    await troubling
 
     await vi.waitFor(() => {
       for (const client of clients) expect(client.isToldEverything, `seed ${seed}, ${client.id}`).toBe(true)
@@ -89,20 +91,23 @@ test.each(runs)(
   },
 )
 
-test('[protocol 75, 76] a number that was given out right before the service was killed is announced by the next one', async () => {
-  await using stage = await openStage('service')
-  const client = new Client(stage, 'c0', seededRandom(1))
-  await stage.bulk()
-  await client.writeOnce(1)
-  await stage.service.kill()
-  await stage.service.start()
-  const stop = new AbortController()
-  const following = client.follow(stop.signal)
-  await vi.waitFor(() => expect(client.isToldEverything).toBe(true), PATIENCE)
-  stop.abort()
-  await following
-  client.check('after the kill')
-})
+test.each(KINDS)(
+  '[protocol 75, 76] a number of the %s from right before a kill is announced by the next service',
+  async (kind) => {
+    await using stage = await openStage(kind)
+    const client = new Client(stage, 'c0', seededRandom(1))
+    await stage.bulk()
+    await client.writeOnce(1)
+    await stage.service.kill()
+    await stage.service.start()
+    const stop = new AbortController()
+    const following = client.follow(stop.signal)
+    await vi.waitFor(() => expect(client.isToldEverything).toBe(true), PATIENCE)
+    stop.abort()
+    await following
+    client.check('after the kill')
+  },
+)
 
 type Stage = AsyncDisposable & {
   readonly kind: Kind
@@ -147,11 +152,9 @@ async function openStage(kind: Kind): Promise<Stage> {
   }
 }
 
-/** Until `writing` is done; then everything heals. */
-async function makeTrouble(stage: Stage, random: Random, writing: Promise<unknown>): Promise<void> {
-  let isOver = false
-  void writing.then(() => (isOver = true))
-  while (!isOver) {
+/** Until `signal` aborts; then everything heals. */
+async function makeTrouble(stage: Stage, random: Random, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
     await pause(random.between(50, 300))
     const trouble = random.weighted({ bulk: 4, stall: 2, latency: 2, reset: 1, kill: 1 })
     if (trouble === 'bulk') await stage.bulk()

@@ -121,8 +121,11 @@ test('what storage has by now is not held', async () => {
 test('what storage has before its marker is known to be written is not held either', async () => {
   const checkpoints = open({
     emit: async (marker) => {
-      const [[key = '', number = ''] = []] = marker.kind === 'write-checkpoints' ? marker.entries : []
-      checkpoints.noteStored([{ key, number: BigInt(number) }], true)
+      const entries = marker.kind === 'write-checkpoints' ? marker.entries : []
+      checkpoints.noteStored(
+        entries.map(([key, number]) => ({ key, number: BigInt(number) })),
+        true,
+      )
     },
   })
   await checkpoints.request('a')
