@@ -148,7 +148,7 @@ export const ERROR_TABLE = {
     status: 400,
     wireCode: 'PSYNC_S2001',
     retry: 'never',
-    help: 'The sync config has an event named `write_checkpoints` or `checkpoint_requests`, so the app’s backend makes write checkpoints. Clients hand its number to `complete()`; docs/guides/write-checkpoints.md shows how. Remove the event to let the service make them.',
+    help: 'The sync config has an event named `write_checkpoints` or `checkpoint_requests`, so the app’s backend makes write checkpoints; this client asks the service, and the backend has written none for it. docs/guides/write-checkpoints.md shows how it is done. Remove the event to let the service make them.',
   },
   'database-in-use': {
     status: 423,

@@ -56,17 +56,34 @@ test('a number from before the service knew the source is part of the first chec
   expect(await readRound(stream)).toEqual({ ids: [], number: '41' })
 })
 
-test('numbers of the service are refused with what to do instead', async () => {
-  const headers = authorized('ann')
-  const body = JSON.stringify({ client_id: 'phone', checkpoint_request_id: 1 })
-  const answers = await Promise.all([
-    fetch(`${stage.url}/write-checkpoint2.json?client_id=phone`, { headers }),
-    fetch(`${stage.url}/write-checkpoint.json?client_id=phone`, { headers }),
-    fetch(`${stage.url}/sync/checkpoint-request`, { method: 'POST', headers, body }),
-  ])
-  for (const answer of answers) {
-    const { error } = (await answer.json()) as { readonly error: Record<string, unknown> }
-    expect([answer.status, error['code']]).toEqual([400, 'PSYNC_S2001'])
-    expect(JSON.stringify(error)).toContain('Hand its number to complete() on the client')
-  }
+test('who asks all the same gets the number that the backend writes, also when it takes its time', async () => {
+  const asked = ask('carl')
+  await stage.database.sql(
+    `INSERT INTO notes VALUES ('4', 'carl'); INSERT INTO checkpoints VALUES ('carl', 'phone', 3)`,
+  )
+  expect(await asked).toEqual([200, { data: { write_checkpoint: '3' } }])
+  await stage.database.sql(`UPDATE checkpoints SET checkpoint = 5 WHERE user_id = 'carl'`)
+  expect(await ask('carl')).toEqual([200, { data: { write_checkpoint: '5' } }])
+  // Perhaps the answer was lost: nobody waits for ever.
+  expect(await ask('carl')).toEqual([200, { data: { write_checkpoint: '5' } }])
 })
+
+test('who asks is refused with what to do when the backend never wrote a number for the client', async () => {
+  const [status, answer] = await ask('dora')
+  expect([status, answer]).toMatchObject([400, { error: { code: 'PSYNC_S2001', name: 'ValidationError' } }])
+  expect(JSON.stringify(answer)).toContain('Check user_id and client_id of its rows')
+})
+
+test('numbers that clients choose are refused with what to do instead', async () => {
+  const body = JSON.stringify({ client_id: 'phone', checkpoint_request_id: 1 })
+  const request = { method: 'POST', headers: authorized('ann'), body }
+  const answer = await fetch(`${stage.url}/sync/checkpoint-request`, request)
+  expect(answer.status).toBe(400)
+  expect(await answer.text()).toContain('Hand its number to complete() on the client')
+})
+
+async function ask(userId: string): Promise<readonly [number, unknown]> {
+  const url = `${stage.url}/write-checkpoint2.json?client_id=phone`
+  const response = await fetch(url, { headers: authorized(userId) })
+  return [response.status, await response.json()]
+}

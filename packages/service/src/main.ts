@@ -13,7 +13,8 @@ import { createLog, type Log, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createOperator } from './operator.ts'
 import { checkSource } from './postgres/check-source.ts'
-import { checkAskable } from './replication/checkpoint-rows.ts'
+import { createBackendNumbers } from './replication/backend-numbers.ts'
+import { isMadeByBackend, madeByBackend } from './replication/checkpoint-rows.ts'
 import { checkOrThrow, type Compiled, compileOrThrow, deploy, type Deployment } from './replication/deploy.ts'
 import { startReplicator } from './replication/replicator.ts'
 import type { ReplicationStatus } from './replication/status.ts'
@@ -92,13 +93,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     return { kind: 'replaced', diagnostics }
   }
   const readHealth = (): Health => judgeHealth(deployment.current().readStatus(), Date.now())
+  const readBackendNumber = createBackendNumbers({
+    storage,
+    request: (key) => deployment.current().requestWriteCheckpoint(key),
+    clock: systemClock,
+  })
   const replicating: Replicating = {
-    requestWriteCheckpoint: async (key) => {
-      checkAskable(served.plan)
-      return deployment.current().requestWriteCheckpoint(key)
-    },
+    requestWriteCheckpoint: (key) =>
+      isMadeByBackend(served.plan) ? readBackendNumber(key) : deployment.current().requestWriteCheckpoint(key),
     requestCheckpointNumber: async (key, number) => {
-      checkAskable(served.plan)
+      if (isMadeByBackend(served.plan)) throw madeByBackend()
       return deployment.current().requestCheckpointNumber(key, number)
     },
     readHealth: async () => readHealth(),

@@ -42,7 +42,7 @@ const CLIENT_ID = { client_id: 'The name that the client gives itself; the same 
 const NO_CONFIG = 'No sync config is served yet (`PSYNC_S2302`); clients try again.'
 const SOURCE_AWAY = 'The source database does not answer; clients try again.'
 const MADE_BY_BACKEND =
-  'The request is malformed, or the sync config has an event for write checkpoints, so that the backend makes them (`PSYNC_S2001`).'
+  'The request is malformed, or the backend makes write checkpoints and this cannot be answered for it (`PSYNC_S2001`).'
 const BUSY = 'As many calls of this kind are open as may be; come back after `Retry-After`.'
 
 const PROBE = { 'application/json': ref('Health') }

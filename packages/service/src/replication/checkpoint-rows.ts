@@ -99,12 +99,16 @@ function show(value: RequestValue | undefined): string {
   return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text
 }
 
-/** Clients cannot ask for what the app's backend makes: throws `custom-write-checkpoints` under such a plan. */
-export function checkAskable(plan: Plan): void {
-  if (describeCheckpointEvents(plan) === undefined) return
-  throw new HeadwaterError(
+/** Does the app's backend make the write checkpoints of clients? */
+export function isMadeByBackend(plan: Plan): boolean {
+  return describeCheckpointEvents(plan) !== undefined
+}
+
+/** What a client is told that sends a number of its own: it could only be announced too early. */
+export function madeByBackend(): HeadwaterError {
+  return new HeadwaterError(
     'custom-write-checkpoints',
-    'Cannot give a write checkpoint: the sync config has an event for write checkpoints, so the app’s backend makes ' +
-      'them. Hand its number to complete() on the client, or remove the event from event_definitions.',
+    'Cannot note the number of a client: the sync config has an event for write checkpoints, so the app’s backend ' +
+      'makes them. Hand its number to complete() on the client, or remove the event from event_definitions.',
   )
 }
