@@ -5,7 +5,7 @@ import {
   type TestDatabase,
   type TestPostgres,
 } from '@headwater/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openSession } from './connection.ts'
 import { type Lsn, LSN_ZERO, parseLsn, toLsn } from './lsn.ts'
 import { decodeWalMessage, type WalMessage } from './pgoutput.ts'
@@ -33,7 +33,12 @@ async function openDatabase(): Promise<TestDatabase> {
   return db
 }
 
-async function openStream(db: TestDatabase, from: Lsn = LSN_ZERO, port = postgres.port): Promise<WalStream> {
+async function openStream(
+  db: TestDatabase,
+  from: Lsn = LSN_ZERO,
+  port = postgres.port,
+  options: { readonly senderTimeoutMs?: number; readonly now?: () => number } = {},
+): Promise<WalStream> {
   const url = new URL(db.url)
   url.port = String(port)
   const session = await openSession(parseSourceUrl(url.href), { applicationName: 'test', kind: 'replication' })
@@ -43,6 +48,7 @@ async function openStream(db: TestDatabase, from: Lsn = LSN_ZERO, port = postgre
     from,
     senderTimeoutMs: 1_000,
     now: () => Date.now(),
+    ...options,
   })
 }
 
@@ -156,3 +162,24 @@ async function readConfirmed(db: TestDatabase, slot: string): Promise<Lsn> {
   ])
   return parseLsn(String(row?.['lsn']))
 }
+
+test('a server without a timeout of its own is asked whether it is there, and a dead connection to it is noticed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  await using db = await openDatabase()
+  await using proxy = await startFaultProxy(postgres.port)
+  let skippedMs = 0
+  const now = (): number => Date.now() + skippedMs
+  await using stream = await openStream(db, LSN_ZERO, proxy.port, { senderTimeoutMs: 0, now })
+  skippedMs += 50_000
+  vi.advanceTimersByTime(10_000)
+  await expect.poll(() => now() - stream.readPositions().lastHeardAtMs).toBeLessThan(10_000)
+
+  proxy.setFault({ kind: 'half-open' })
+  skippedMs += 121_000
+  vi.advanceTimersByTime(10_000)
+  await expect(stream.read(new AbortController().signal)).rejects.toMatchObject({
+    code: 'source-unreachable',
+    message: expect.stringContaining('nothing was heard'),
+  })
+})

@@ -60,6 +60,8 @@ export type WalPositions = {
 /** Unread bytes above which the socket is paused, and below which it goes on. */
 const BUFFER_MAX_BYTES = 8 * 1024 * 1024
 const STATUS_INTERVAL_MS = 10_000
+/** Postgres' own default. A server that has none still answers, and a dead connection must be noticed all the same. */
+const SENDER_TIMEOUT_MS = 60_000
 const FIRST_ARENA_BYTES = 64 * 1024
 
 /** Starts streaming on a replication session, which it owns from then on. */
@@ -100,6 +102,7 @@ type StartableStream = WalStream & {
 
 function createStream(session: Session, options: WalStreamOptions): StartableStream {
   const { now } = options
+  const senderTimeoutMs = options.senderTimeoutMs === 0 ? SENDER_TIMEOUT_MS : options.senderTimeoutMs
   const { connection } = session.client
   const socket: Readable = connection.stream
   let arena = Buffer.allocUnsafe(FIRST_ARENA_BYTES)
@@ -175,8 +178,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
   /** Runs whatever storage does, so that a slow disk never looks like a dead consumer. */
   const onStatusDue = (): void => {
     const silentMs = now() - lastHeardAtMs
-    const { senderTimeoutMs } = options
-    if (senderTimeoutMs > 0 && !isFull && silentMs > 2 * senderTimeoutMs) {
+    if (!isFull && silentMs > 2 * senderTimeoutMs) {
       fail(
         new HeadwaterError(
           'source-unreachable',
@@ -186,7 +188,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       session.destroy()
       return
     }
-    sendStatus(senderTimeoutMs > 0 && silentMs > senderTimeoutMs / 2)
+    sendStatus(silentMs > senderTimeoutMs / 2)
   }
 
   connection.on('copyData', onCopyData)
@@ -203,9 +205,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
     start: () => {
       // After the driver's own listener: by then the messages of this piece of data are in the arena.
       socket.on('data', onData)
-      const intervalMs =
-        options.senderTimeoutMs > 0 ? Math.min(STATUS_INTERVAL_MS, options.senderTimeoutMs / 3) : STATUS_INTERVAL_MS
-      statusTimer = setInterval(onStatusDue, intervalMs)
+      statusTimer = setInterval(onStatusDue, Math.min(STATUS_INTERVAL_MS, senderTimeoutMs / 3))
       wake?.()
     },
     hasData: () => end > 0 || sentUpTo > LSN_ZERO,
