@@ -7,6 +7,7 @@ import { createTokenVerifier } from './auth/token.ts'
 import { systemClock } from './clock.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type { HttpParts } from './http/http-parts.ts'
+import { RequestRates } from './http/request-rates.ts'
 import { createHttpServer, type HttpServer } from './http/server.ts'
 import { createLimitWatch } from './observe/limit-watch.ts'
 import type { Log } from './observe/log.ts'
@@ -19,6 +20,10 @@ import { Alarms } from './sync/alarms.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
 import { Turns } from './sync/turns.ts'
+
+/** Opening a stream costs its user as many requests as it has so many buckets: the time that it takes grows with them. */
+const BUCKETS_PER_REQUEST = 100
+const OPENING_REQUESTS_MAX = 100
 
 /** How long open streams may take to end when the service stops. */
 const STOP_GRACE_MS = 2_000
@@ -61,7 +66,7 @@ export function startServing(serving: ServingParts): Serving {
   const { auth, api, http, limits, source } = settings
   const { bucketsMax, parameterResultsMax: resultsMax } = limits
   const stopping = new AbortController()
-  const feed = createCheckpointFeed({ storage, loadPlan, bucketsMax, resultsMax }, stopping.signal)
+  const feed = createCheckpointFeed({ storage, clock: systemClock, loadPlan, bucketsMax, resultsMax }, stopping.signal)
   const supabase =
     auth.supabase || auth.supabaseJwtSecret !== undefined
       ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
@@ -69,7 +74,9 @@ export function startServing(serving: ServingParts): Serving {
   const verifier = createTokenVerifier({ ...auth, supabase, nowMs: Date.now, log, signal: stopping.signal })
   const rounds = new SharedRounds(storage)
   const limitWatch = createLimitWatch({ log, metrics, nowMs: Date.now })
-  const noteResolved: NoteResolved = (userId, { buckets, exceeded }) => {
+  const rates = new RequestRates(limits.userRequestsPerSecond, Date.now)
+  const noteResolved: NoteResolved = ({ userId, resolution: { buckets, exceeded }, isFirst }) => {
+    if (isFirst) rates.spend(userId, Math.min(Math.floor(buckets.length / BUCKETS_PER_REQUEST), OPENING_REQUESTS_MAX))
     limitWatch.noteUse('buckets', { used: buckets.length, max: bucketsMax, userId })
     for (const problem of exceeded) limitWatch.reached('buckets', { userId, problem })
   }
@@ -96,6 +103,7 @@ export function startServing(serving: ServingParts): Serving {
     awaitCheckpoint: (key, signal) => awaitCheckpoint({ storage, feed, requestWriteCheckpoint, clock }, key, signal),
     limits,
     limitWatch,
+    rates,
     random: Math.random,
     metrics,
     log,

@@ -6,6 +6,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Verify } from './authorize.ts'
 import type { Operator } from './operator.ts'
 import type { Health } from './probes.ts'
+import type { RequestRates } from './request-rates.ts'
 import type { StreamOpen } from './sync-streams.ts'
 
 /** What the HTTP side needs of the others. */
@@ -31,6 +32,8 @@ export type HttpParts = {
   readonly operator: Operator
   readonly limits: HttpLimits
   readonly limitWatch: LimitWatch
+  /** Of all listeners and transports. */
+  readonly rates: RequestRates
   readonly metrics: Metrics
   readonly log: Log
   /** Milliseconds since 1970. */

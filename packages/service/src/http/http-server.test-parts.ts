@@ -10,6 +10,7 @@ import { createLimitWatch } from '../observe/limit-watch.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { HttpLimits, HttpParts } from './http-parts.ts'
 import type { Operator } from './operator.ts'
+import { RequestRates } from './request-rates.ts'
 import type { Audience } from './routes.ts'
 import { createHttpServer, type HttpServer } from './server.ts'
 import type { StreamOpen } from './sync-streams.ts'
@@ -76,6 +77,7 @@ export function open(
       operator: NO_OPERATOR,
       limits: TEST_LIMITS,
       limitWatch: createLimitWatch({ log, metrics, nowMs: () => NOW_MS }),
+      rates: new RequestRates((parts.limits ?? TEST_LIMITS).userRequestsPerSecond, () => NOW_MS),
       random: () => 0,
       metrics,
       log,

@@ -1,6 +1,5 @@
 import { HeadwaterError, type SyncRequest } from '@headwater/protocol'
 import type { HttpParts } from './http-parts.ts'
-import { RequestRates } from './request-rates.ts'
 import { SharedRoom } from './shared-room.ts'
 
 /** A request costs as many as it has bodies of this size: time to read it grows with its length. */
@@ -22,8 +21,7 @@ export type UserRequests = {
   readonly memory: SharedRoom
 }
 
-export function createUserRequests({ limits, limitWatch, nowMs }: HttpParts): UserRequests {
-  const rates = new RequestRates(limits.userRequestsPerSecond, nowMs)
+export function createUserRequests({ limits, limitWatch, rates }: HttpParts): UserRequests {
   const message = 'Cannot read the request: others take the memory that there is for requests. Try again later'
   const limit = 'request-memory'
   return {

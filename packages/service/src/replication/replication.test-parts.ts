@@ -10,7 +10,7 @@ import type { Log } from '../observe/log.ts'
 import { createCheckpointFeed } from '../sync/checkpoint-feed.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { type Replicator, type ReplicatorParts, startReplicator } from './replicator.ts'
 
 /** A replicator over real Postgres and real storage, as a test drives it. */
@@ -103,7 +103,8 @@ export async function startReplication(
         pollMs: settings.pollMs,
         queryTimeoutMs: settings.queryTimeoutMs,
         canaryMs: 5_000,
-        untilShown: createCheckpointFeed({ storage, loadPlan, bucketsMax: 1_000 }, stop.signal).untilShown,
+        untilShown: createCheckpointFeed({ storage, clock: systemClock, loadPlan, bucketsMax: 1_000 }, stop.signal)
+          .untilShown,
       },
       stop.signal,
     )

@@ -1,12 +1,14 @@
 import type { BucketName, OpId } from '@headwater/protocol'
 import type { LoadedPlan, LoadOptions, LookupKey, Plan } from '@headwater/sync-config'
 import type { StoredCheckpoint } from '../storage/delta.ts'
+import type { Clock } from '../clock.ts'
 import type { Commit, SyncStorage } from '../storage/storage.ts'
 import { SubscriberMap } from './subscriber-map.ts'
 
 export type FeedParts = {
   readonly storage: Pick<SyncStorage, 'readHead' | 'watchCommits'>
   readonly loadPlan: (plan: Plan, options: LoadOptions) => LoadedPlan
+  readonly clock: Clock
   /** Buckets, and parameter results, that one client may have. */
   readonly bucketsMax: number
   readonly resultsMax?: number | undefined
@@ -158,12 +160,17 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
     subscribe: (writeCheckpointKey) => new Subscription(maps, writeCheckpointKey),
     readServed,
     untilShown: (place, signal) => untilShown(maps, place, signal),
-    ended: handOut(maps, storage, signal),
+    ended: handOut(maps, parts, signal),
   }
 }
 
-async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: AbortSignal): Promise<void> {
+async function handOut(maps: FeedMaps, { storage, clock }: FeedParts, signal: AbortSignal): Promise<void> {
   const commits = storage.watchCommits(signal)
+  const ending = new Set<Promise<void>>()
+  const end = (): void => {
+    const one = endAll(maps, clock, signal).finally(() => ending.delete(one))
+    ending.add(one)
+  }
   const head = await storage.readHead()
   let generation = head?.generation
   // What sessions begin with.
@@ -171,13 +178,14 @@ async function handOut(maps: FeedMaps, storage: FeedParts['storage'], signal: Ab
   try {
     for await (const commit of commits) {
       // Without a generation at the start there was no session of an older one.
-      if (generation !== undefined && commit.generation !== generation) endAll(maps)
+      if (generation !== undefined && commit.generation !== generation) end()
       generation = commit.generation
       if (commit.checkpoint !== undefined) touchAll(maps, commit, commit.checkpoint)
-      else endAll(maps)
+      else end()
     }
   } finally {
-    endAll(maps)
+    end()
+    await Promise.all(ending)
   }
 }
 
@@ -202,6 +210,7 @@ function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: Sto
   const touched = new Set<Subscription>()
   if (commit.touchesAll) {
     for (const session of maps.byWriteCheckpoint.all()) {
+      if (session.isOver) continue
       session.touch(checkpoint).touchesAll = true
       touched.add(session)
     }
@@ -222,9 +231,16 @@ function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: Sto
   for (const look of maps.waiting) look()
 }
 
-function endAll(maps: FeedMaps): void {
-  for (const session of maps.byWriteCheckpoint.all()) {
-    session.isOver = true
-    session.onTouched()
+/** Clients come back when their streams have ended: thousands of them not in one second. */
+const ENDED_AT_ONCE = 100
+const END_EVERY_MS = 100
+
+/** What is served was built anew: no session is told anything more, and they end some at a time. */
+async function endAll(maps: FeedMaps, clock: Clock, signal: AbortSignal): Promise<void> {
+  const ending = Array.from(maps.byWriteCheckpoint.all()).filter(({ isOver }) => !isOver)
+  for (const session of ending) session.isOver = true
+  for (let at = 0; at < ending.length; at += ENDED_AT_ONCE) {
+    if (at > 0) await clock.wait(END_EVERY_MS, signal)
+    for (const session of ending.slice(at, at + ENDED_AT_ONCE)) session.onTouched()
   }
 }

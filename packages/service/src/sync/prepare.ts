@@ -13,8 +13,12 @@ import type { Turn, Turns } from './turns.ts'
 /** What is needed of a request for as long as its stream is open. */
 export type KeptRequest = Omit<SyncRequest, 'buckets'>
 
-/** Told of every resolution: what a client has of what it may have. */
-export type NoteResolved = (userId: string, resolution: Resolution) => void
+/** Told of every resolution: what a client has of what it may have. The first is the one that opening a stream costs. */
+export type NoteResolved = (resolved: {
+  readonly userId: string
+  readonly resolution: Resolution
+  readonly isFirst: boolean
+}) => void
 
 export type PrepareParts = {
   readonly storage: SyncStorage
@@ -36,6 +40,7 @@ export class Preparation {
   readonly #parts: PrepareParts
   #pin: Disposable | undefined
   #isClosed = false
+  #hasResolved = false
   #served: { readonly generation: number; readonly plan: LoadedPlan } | undefined
 
   constructor(parts: PrepareParts) {
@@ -113,11 +118,15 @@ export class Preparation {
     const { storage, subscription, request, user, noteResolved } = this.#parts
     using pinned = new DisposableStack()
     pinned.use(storage.pinCheckpoint(checkpoint))
+    const turn = this.#beginTurn()
     const resolution = await resolveBuckets(storage, { plan, request, claims: user.claims, checkpoint })
     if (resolution === undefined) return { kind: 'passed', checkpoint }
-    noteResolved(user.userId, resolution)
+    noteResolved({ userId: user.userId, resolution, isFirst: !this.#hasResolved })
+    this.#hasResolved = true
+    // To find very many buckets takes longer than others should wait, and so do the steps that follow.
+    if (turn.isOver) await turn.next()
     subscription.follow(interestOf(resolution), checkpoint)
-    const entries = await readEntries(storage, resolution.buckets, checkpoint, this.#beginTurn())
+    const entries = await readEntries(storage, resolution.buckets, checkpoint, turn)
     if (entries === undefined) return { kind: 'passed', checkpoint }
     const change = { kind: 'all', entries, streams: resolution.streams } as const
     return { kind: 'prepared', plan: this.#announce({ checkpoint, writeCheckpoint, change }, pinned) }

@@ -412,7 +412,10 @@ async function startService({
     )
   }
   const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
-  const feed: CheckpointFeed = createCheckpointFeed({ storage, loadPlan: () => plan, bucketsMax: 1000 }, stop.signal)
+  const feed: CheckpointFeed = createCheckpointFeed(
+    { storage, clock, loadPlan: () => plan, bucketsMax: 1000 },
+    stop.signal,
+  )
   const parts = {
     storage,
     feed,

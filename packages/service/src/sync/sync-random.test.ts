@@ -66,7 +66,10 @@ async function runScenario(seed: number): Promise<void> {
   }
   await storage.startGeneration(origin())
   const stop = new AbortController()
-  const feed = createCheckpointFeed({ storage, loadPlan: () => memberPlan(), bucketsMax: 1000 }, stop.signal)
+  const feed = createCheckpointFeed(
+    { storage, clock: systemClock, loadPlan: () => memberPlan(), bucketsMax: 1000 },
+    stop.signal,
+  )
   const parts: SyncParts = {
     storage,
     feed,
