@@ -31,7 +31,6 @@ test('another hash, a cut signature, or other characters around it do not', asyn
   const bad = [
     signed('HS256', withSecret('sha384')),
     good.slice(0, -1),
-    `${good}=`,
     `${good}.`,
     ` ${good}`,
     good.replace('.', '..'),
