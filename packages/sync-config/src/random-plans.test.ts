@@ -23,7 +23,7 @@ import { loadPlan } from './load.ts'
 import type { Expression, PlanBody } from './plan.ts'
 import { bucket, evaluator, lookup, plan, route, stream, VALUE_OPTIONS } from './testing/plan-parts.ts'
 import { sourceTable } from './testing/source-table.ts'
-import type { EvaluatedObject, LookupId, LookupOutputs, Plan, RequestObject, TextRow } from './types.ts'
+import type { LookupId, LookupOutputs, Plan, RequestObject, TextRow } from './types.ts'
 
 /** Plans of random expressions over random rows and requests: whatever they hold, nothing but what is foreseen happens. */
 
@@ -179,7 +179,7 @@ test('[25, 76, 138] whatever a row holds, it gives JSON or an error of a definit
   )
 })
 
-test('columns that are not needed change nothing; where the key decides all, other columns change data alone', () => {
+test('columns that are not needed change nothing', () => {
   const simple = record({
     engine,
     expansion: option(column, { nil: undefined }),
@@ -197,32 +197,18 @@ test('columns that are not needed change nothing; where the key decides all, oth
       streams: [],
     })
   })
-  let determined = 0
   assert(
-    property(simple, row, row, (given, texts, others) => {
-      const program = loadPlan(given, { generation: 1, bucketsMax: 10 }).forTable({
-        ...TABLE,
-        identity: ['id', 'n', 'b'],
-      })
+    property(simple, row, (given, texts) => {
+      const program = loadPlan(given, { generation: 1, bucketsMax: 10 }).forTable(TABLE)
       if (program === undefined) return
       const outcome = program.evaluate(texts)
       expect(program.evaluate(texts.map((text, index) => (program.needed[index] === true ? text : undefined)))).toEqual(
         outcome,
       )
-      if (!program.isKeyDetermined) return
-      determined += 1
-      const moved = program.evaluate(others.map((text, index) => ([0, 1, 3].includes(index) ? texts[index] : text)))
-      expect(moved.lookups).toEqual(outcome.lookups)
-      expect(moved.objects.map(placeOf)).toEqual(outcome.objects.map(placeOf))
     }),
     { numRuns: 1_000 },
   )
-  expect(determined).toBeGreaterThan(3)
 })
-
-function placeOf({ bucket: name, type, id }: EvaluatedObject): readonly string[] {
-  return [name, type, id]
-}
 
 test('[131] whatever a request holds, it gives buckets, errors of streams, or an error with a code', async () => {
   const source = record({

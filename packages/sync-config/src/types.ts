@@ -126,10 +126,6 @@ export type EventProgram = {
 export type TableProgram = {
   /** By column position: does any query read it? Others need not be decoded and may be undefined. */
   readonly needed: readonly boolean[]
-  /** True when bucket, type and id of every object (and key and outputs of every lookup) follow from the identity columns alone. */
-  readonly isKeyDetermined: boolean
-  /** True when the table feeds a lookup. */
-  readonly feedsLookups: boolean
   readonly evaluate: (row: TextRow) => RowOutcome
   /** What to tell of each changed row; it says nothing about buckets. */
   readonly events: readonly EventProgram[]

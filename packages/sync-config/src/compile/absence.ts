@@ -5,7 +5,8 @@ import type { SourceList } from './query-scope.ts'
 import { type DraftWay, draftWay } from './route.ts'
 import type { Operand, Owner } from './scope.ts'
 import { settle } from './settle.ts'
-import { type Condition, type Conjunction, CONJUNCTIONS_MAX, multiplyOut, operandsOf } from './terms.ts'
+import { CONJUNCTIONS_MAX } from './alternatives.ts'
+import { type Condition, type Conjunction, multiplyOut, operandsOf } from './terms.ts'
 
 /** False, and reported, for a value of which it cannot be asked whether it is absent from rows. */
 export function canBeAbsent(context: QueryContext, value: Operand): boolean {

@@ -2,7 +2,8 @@ import type { FunctionName } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { Site } from './query-context.ts'
 import type { EachSource, TableSource } from './scope.ts'
-import { type Condition, type Conjunction, CONJUNCTIONS_MAX, multiplyOut, operandsOf, type Term } from './terms.ts'
+import { CONJUNCTIONS_MAX } from './alternatives.ts'
+import { type Condition, type Conjunction, multiplyOut, operandsOf, type Term } from './terms.ts'
 
 /** A table behind LEFT JOIN. */
 export type OptionalSource = Site & {

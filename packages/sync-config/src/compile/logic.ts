@@ -1,4 +1,5 @@
 import type { Comparison, Expression } from '../plan.ts'
+import type { BinaryOperator } from '../sql/tree.ts'
 
 /** `=` and `!=` do not care for order, so their sides get one. */
 export function compare(operator: Comparison, left: Expression, right: Expression): Expression {
@@ -6,6 +7,26 @@ export function compare(operator: Comparison, left: Expression, right: Expressio
   return isSwapped
     ? { kind: 'compare', operator, left: right, right: left }
     : { kind: 'compare', operator, left, right }
+}
+
+/** What an operator between two sides is in a plan. */
+export function operate(operator: BinaryOperator, left: Expression, right: Expression): Expression {
+  switch (operator) {
+    case 'and':
+    case 'or':
+      return joinLogic(operator, [left, right])
+    case '=':
+    case '!=':
+    case '<':
+    case '<=':
+      return compare(operator, left, right)
+    case '>':
+      return compare('<', right, left)
+    case '>=':
+      return compare('<=', right, left)
+    default:
+      return { kind: 'call', name: operator, args: [left, right] }
+  }
 }
 
 export function negate(operand: Expression): Expression {

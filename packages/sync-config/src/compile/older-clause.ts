@@ -10,9 +10,9 @@ import {
   plainIn,
   type Scalar,
   spanOf,
-  TRUE,
   warnOfArray,
 } from './older-expression.ts'
+import { TRUE } from './literal.ts'
 import type { OlderScope } from './older-scope.ts'
 import { compare, joinLogic, negate } from './logic.ts'
 

@@ -1,13 +1,14 @@
 import type { Span } from '../file/diagnostics.ts'
 import { CAST_TYPES, isScalarFunction, type Operator, SCALAR_FUNCTIONS } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
-import type { BinaryOperator, InRight, SqlExpression } from '../sql/tree.ts'
+import type { InRight, SqlExpression } from '../sql/tree.ts'
 import { describeUnknownFunction, describeUnknownType } from '../sql/unknown-name.ts'
 import { EvaluationError } from '../values/value.ts'
 import { foldConstant } from './older-constant.ts'
 import { readMember, readOlderRequest } from './older-request.ts'
 import { checkQualifier, type OlderScope, onlyInEdition3, placeName } from './older-scope.ts'
-import { compare, joinLogic, negate } from './logic.ts'
+import { lowerLiteral, NULL, TRUE } from './literal.ts'
+import { negate, operate } from './logic.ts'
 
 /** What an expression of editions 1 and 2 depends on: nothing, the row, or the request. */
 export type OlderKind = 'static' | 'row' | 'request'
@@ -15,28 +16,19 @@ export type OlderKind = 'static' | 'row' | 'request'
 /** An expression that depends on one thing. */
 export type Scalar = Span & { readonly kind: OlderKind; readonly expression: Expression }
 
-const FALSE = { kind: 'integer', digits: '0' } as const
-export const TRUE = { kind: 'integer', digits: '1' } as const
-const NULL = { kind: 'null' } as const
-
 /**
  * Checks an expression by the rules of editions 1 and 2. Undefined, and reported, when it depends on both row and
  * request, names a bucket parameter, or says what only edition 3 knows.
  */
 export function lowerScalar(scope: OlderScope, sql: SqlExpression): Scalar | undefined {
   const { context } = scope
-  const leaf = (expression: Expression): Scalar => ({ ...spanOf(sql), kind: 'static', expression })
   switch (sql.kind) {
     case 'null':
-      return leaf(NULL)
     case 'boolean':
-      return leaf(sql.value ? TRUE : FALSE)
     case 'integer':
-      return leaf({ kind: 'integer', digits: sql.digits })
     case 'real':
-      return leaf({ kind: 'real', value: sql.value })
     case 'text':
-      return leaf({ kind: 'text', value: sql.value })
+      return { ...spanOf(sql), kind: 'static', expression: lowerLiteral(sql) }
     case 'column':
       return lowerColumn(scope, sql)
     case 'call':
@@ -212,35 +204,7 @@ function lowerBinary(scope: OlderScope, sql: SqlExpression & { kind: 'binary' })
     return scope.context.refuse(sql, onlyInEdition3(scope, `The operator ${operator}`, 'keep the result in a column'))
   }
   const parts = [lowerScalar(scope, sql.left), lowerScalar(scope, sql.right)]
-  return combine(scope, sql, parts, ([left = NULL, right = NULL]) => operation(operator, left, right))
-}
-
-/** What an operator of both sides is in a plan. */
-function operation(
-  operator: Exclude<BinaryOperator, '->' | '->>' | '%' | '&' | '|' | '<<' | '>>'>,
-  left: Expression,
-  right: Expression,
-): Expression {
-  switch (operator) {
-    case 'and':
-    case 'or':
-      return joinLogic(operator, [left, right])
-    case '=':
-    case '!=':
-    case '<':
-    case '<=':
-      return compare(operator, left, right)
-    case '>':
-      return compare('<', right, left)
-    case '>=':
-      return compare('<=', right, left)
-    case '+':
-    case '-':
-    case '*':
-    case '/':
-    case '||':
-      return { kind: 'call', name: operator, args: [left, right] }
-  }
+  return combine(scope, sql, parts, ([left = NULL, right = NULL]) => operate(operator, left, right))
 }
 
 type Extraction = SqlExpression & { kind: 'binary'; operator: Operator & ('->' | '->>') }

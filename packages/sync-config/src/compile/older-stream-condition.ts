@@ -1,8 +1,10 @@
 import type { Expression } from '../plan.ts'
 import type { InRight, Select, SqlExpression } from '../sql/tree.ts'
+import { CONJUNCTIONS_MAX, joinAlternatives } from './alternatives.ts'
 import { compare, joinLogic, negate } from './logic.ts'
 import { compileWhere, type Match, referUserId, type RowKey } from './older-clause.ts'
-import { arrayOfIn, combine, commonKind, lowerScalar, plainIn, type Scalar, TRUE } from './older-expression.ts'
+import { isTrueLiteral, TRUE } from './literal.ts'
+import { arrayOfIn, combine, commonKind, lowerScalar, plainIn, type Scalar } from './older-expression.ts'
 import { eachElementOf, elementValue, type OlderKey, type OlderStep } from './older-route.ts'
 import { type OlderScope, readOnlyTable } from './older-scope.ts'
 
@@ -22,9 +24,6 @@ type Condition = Scalar | PartTerm | { readonly kind: 'and' | 'or'; readonly par
 type PartTerm = { readonly kind: 'part'; readonly part: Part }
 
 const NOTHING: Part = { filters: [], tests: [], steps: [], keys: [] }
-
-/** Alternatives that one condition may multiply out to. */
-const CONJUNCTIONS_MAX = 100
 
 /**
  * The WHERE of a stream of edition 2, multiplied out: a row is granted when all parts of one of the conjunctions hold.
@@ -248,10 +247,6 @@ function readOnlyColumn(scope: OlderScope, select: Select): Scalar | undefined {
   return value
 }
 
-function isTrue(expression: Expression): boolean {
-  return expression.kind === 'integer' && expression.digits === TRUE.digits
-}
-
 /** Undefined when there are too many. */
 function multiplyOut(condition: Condition): readonly (readonly Part[])[] | undefined {
   switch (condition.kind) {
@@ -261,20 +256,9 @@ function multiplyOut(condition: Condition): readonly (readonly Part[])[] | undef
       return [[{ ...NOTHING, tests: [condition.expression] }]]
     case 'static':
     case 'row':
-      return [[{ ...NOTHING, filters: isTrue(condition.expression) ? [] : [condition.expression] }]]
+      return [[{ ...NOTHING, filters: isTrueLiteral(condition.expression) ? [] : [condition.expression] }]]
     case 'and':
-    case 'or': {
-      let product: readonly (readonly Part[])[] = condition.kind === 'and' ? [[]] : []
-      for (const part of condition.parts) {
-        const alternatives = multiplyOut(part)
-        if (alternatives === undefined) return undefined
-        product =
-          condition.kind === 'or'
-            ? [...product, ...alternatives]
-            : product.flatMap((parts) => alternatives.map((more) => [...parts, ...more]))
-        if (product.length > CONJUNCTIONS_MAX) return undefined
-      }
-      return product
-    }
+    case 'or':
+      return joinAlternatives(condition.kind, condition.parts.map(multiplyOut))
   }
 }

@@ -11,7 +11,8 @@ import { TIME_MODIFIERS } from '../functions/sqlite-dates.ts'
 import { type Expression, partsOf } from '../plan.ts'
 import type { InRight, Name, SqlExpression } from '../sql/tree.ts'
 
-import { compare, joinLogic, negate } from './logic.ts'
+import { FALSE, lowerLiteral, NULL, TRUE } from './literal.ts'
+import { compare, joinLogic, negate, operate } from './logic.ts'
 import type { QueryContext } from './query-context.ts'
 import { extractText, isRequestPrefix, readRequestCall } from './request-data.ts'
 import {
@@ -27,29 +28,18 @@ import {
 import { NO_CLOCK } from '../sql/refusals.ts'
 import { describeUnknownFunction, describeUnknownType } from '../sql/unknown-name.ts'
 
-const FALSE: Expression = { kind: 'integer', digits: '0' }
-const TRUE: Expression = { kind: 'integer', digits: '1' }
-const NULL: Expression = { kind: 'null' }
-
 /** An expression of a query of edition 3, and the names it sees. */
 export type OperandScope = { readonly context: QueryContext; readonly scope: Scope | undefined }
 
 /** Checks an expression, which must have one owner; undefined, and reported, when it has several or makes no sense. */
 export function lowerOperand(at: OperandScope, sql: SqlExpression): Operand | undefined {
-  const constant = (expression: Expression): Operand => {
-    return { owner: NOTHING, expression, start: sql.start, end: sql.end }
-  }
   switch (sql.kind) {
     case 'null':
-      return constant(NULL)
     case 'boolean':
-      return constant(sql.value ? TRUE : FALSE)
     case 'integer':
-      return constant({ kind: 'integer', digits: sql.digits })
     case 'real':
-      return constant({ kind: 'real', value: sql.value })
     case 'text':
-      return constant({ kind: 'text', value: sql.value })
+      return { owner: NOTHING, expression: lowerLiteral(sql), start: sql.start, end: sql.end }
     case 'column':
       return findColumn(at.context, at.scope, sql)
     case 'call':
@@ -218,26 +208,8 @@ function lowerBinary(at: OperandScope, sql: SqlExpression & { kind: 'binary' }):
   }
   const operands = [lowerOperand(at, sql.left), lowerOperand(at, sql.right)]
   return combine(context, sql, operands, ([left = TRUE, right = TRUE]) => {
-    switch (operator) {
-      case 'and':
-      case 'or':
-        return joinLogic(operator, [left, right])
-      case '=':
-        return compare('=', left, right)
-      case '!=':
-        return negate(compare('=', left, right))
-      case '<':
-      case '<=':
-        return compare(operator, left, right)
-      case '>':
-        return compare('<', right, left)
-      case '>=':
-        return compare('<=', right, left)
-      case '->>':
-        return extractText(context, left, right)
-      default:
-        return { kind: 'call', name: operator, args: [left, right] }
-    }
+    if (operator === '!=') return negate(compare('=', left, right))
+    return operator === '->>' ? extractText(context, left, right) : operate(operator, left, right)
   })
 }
 

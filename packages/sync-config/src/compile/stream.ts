@@ -13,7 +13,8 @@ import { draftRoute } from './route.ts'
 import { outputName, type TableSource } from './scope.ts'
 import { readSelectList, type SelectList } from './select-list.ts'
 import { settle } from './settle.ts'
-import { type Condition, type Conjunction, CONJUNCTIONS_MAX, joinConditions, multiplyOut, operandsOf } from './terms.ts'
+import { CONJUNCTIONS_MAX } from './alternatives.ts'
+import { type Condition, type Conjunction, joinConditions, multiplyOut, operandsOf } from './terms.ts'
 
 export type ParsedQuery = { readonly context: QueryContext; readonly select: Select }
 

@@ -1,4 +1,5 @@
 import type { Expression } from '../plan.ts'
+import { joinAlternatives } from './alternatives.ts'
 import { joinLogic, negate } from './logic.ts'
 import { elementsIn } from './operand.ts'
 import type { Site } from './query-context.ts'
@@ -31,9 +32,6 @@ export type Condition =
 
 /** All terms must hold. */
 export type Conjunction = readonly Term[]
-
-/** Alternatives that one condition may multiply out to. */
-export const CONJUNCTIONS_MAX = 100
 
 export function testOf(
   { context, start, end }: Site,
@@ -111,15 +109,5 @@ function elementsText(expression: Expression): string {
 /** The condition as alternatives; undefined when there are more than `CONJUNCTIONS_MAX`. */
 export function multiplyOut(condition: Condition): readonly Conjunction[] | undefined {
   if (condition.kind === 'term') return [[condition.term]]
-  let product: readonly Conjunction[] = condition.kind === 'and' ? [[]] : []
-  for (const part of condition.parts) {
-    const alternatives = multiplyOut(part)
-    if (alternatives === undefined) return undefined
-    product =
-      condition.kind === 'or'
-        ? [...product, ...alternatives]
-        : product.flatMap((terms) => alternatives.map((more) => [...terms, ...more]))
-    if (product.length > CONJUNCTIONS_MAX) return undefined
-  }
-  return product
+  return joinAlternatives(condition.kind, condition.parts.map(multiplyOut))
 }

@@ -1,7 +1,9 @@
-import type { Comparison, Expression } from '../plan.ts'
+import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
 import { compareValues, isTrue } from '../values/value.ts'
 import { allOf, anyOf } from './all-of.ts'
+import { callWith, chooseBranch } from './call-with.ts'
+import { PASSES } from './comparison.ts'
 import type { Evaluate, Leaves, Test } from './leaves.ts'
 
 /** By the rules that sync configs have always had: logic is two-valued, and nothing is converted to be compared. */
@@ -106,34 +108,17 @@ function compileCall<Input>(expression: Call, leaves: Leaves<Input>): Evaluate<I
     const otherwise = compileDefaultExpression(second, leaves)
     return (input) => evaluate(input) ?? otherwise(input)
   }
-  return compileEagerCall(expression, leaves)
-}
-
-function compileEagerCall<Input>({ name, args }: Call, leaves: Leaves<Input>): Evaluate<Input> {
-  const call = leaves.functionOf(name)
-  const evaluates = args.map((arg) => compileDefaultExpression(arg, leaves))
-  const [first, second, third] = evaluates
-  if (first === undefined) return () => call()
-  if (second === undefined) return (input) => call(first(input))
-  if (third === undefined) return (input) => call(first(input), second(input))
-  if (evaluates.length === 3) return (input) => call(first(input), second(input), third(input))
-  return (input) => call(...evaluates.map((evaluate) => evaluate(input)))
+  return callWith(
+    leaves.functionOf(name),
+    args.map((arg) => compileDefaultExpression(arg, leaves)),
+  )
 }
 
 function compileCase<Input>(expression: Expression & { kind: 'case' }, leaves: Leaves<Input>): Evaluate<Input> {
-  const branches = expression.branches.map(({ when, result }) => ({
-    passes: compileDefaultTest(when, leaves),
-    evaluate: compileDefaultExpression(result, leaves),
-  }))
-  const otherwise = compileDefaultExpression(expression.otherwise, leaves)
-  return (input) => (branches.find(({ passes }) => passes(input))?.evaluate ?? otherwise)(input)
-}
-
-const PASSES: { readonly [Operator in Comparison]: (order: number) => boolean } = {
-  '=': (order) => order === 0,
-  '!=': (order) => order !== 0,
-  '<': (order) => order < 0,
-  '<=': (order) => order <= 0,
+  return chooseBranch(expression, {
+    test: (part) => compileDefaultTest(part, leaves),
+    value: (part) => compileDefaultExpression(part, leaves),
+  })
 }
 
 type Compare = Expression & { kind: 'compare' }

@@ -37,7 +37,7 @@ export class EvaluatorCompiler {
     return {
       definition,
       run: expansions.length === 0 ? runOnce(parts) : runForElements(parts),
-      reads: readsOf(this.#table.columns, [...expansions, ...filters, ...keys], payload),
+      reads: readsOf(this.#table.columns, [...expansions, ...filters, ...keys], payload.sources),
     }
   }
 

@@ -1,7 +1,8 @@
 import type { PlanEvent } from '../plan.ts'
 import type { EventOutcome, EventProgram } from '../types.ts'
 import { compilePayload } from './payload.ts'
-import { type ProgramReads, readsOf, rowFailure } from './row-program.ts'
+import type { RowColumn } from './row-columns.ts'
+import { readsOf, rowFailure } from './row-program.ts'
 import { compileFilters, type TableScope } from './row-scope.ts'
 
 const NOTHING: EventOutcome = { kind: 'nothing' }
@@ -9,7 +10,7 @@ const NOTHING: EventOutcome = { kind: 'nothing' }
 export function compileEvent(
   event: PlanEvent,
   table: TableScope,
-): { readonly program: EventProgram; readonly reads: ProgramReads } {
+): { readonly program: EventProgram; readonly reads: readonly RowColumn[] } {
   const scope = table.openQuery({ table: event.table, expansions: [] })
   const { ofRow: passes } = compileFilters(event.filters, scope)
   const payload = compilePayload(event.columns, scope)
@@ -25,6 +26,6 @@ export function compileEvent(
         }
       },
     },
-    reads: readsOf(table.columns, event.filters, payload),
+    reads: readsOf(table.columns, event.filters, payload.sources),
   }
 }

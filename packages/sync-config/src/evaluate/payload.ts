@@ -15,8 +15,7 @@ export type Written = {
 
 export type Payload = {
   readonly write: (row: TextRow) => Written
-  /** What the id is taken from; what the data are written from. The table's own columns, and computed ones. */
-  readonly idSources: readonly Source[]
+  /** What id and data are written from: the table's own columns, and computed ones. */
   readonly sources: readonly Source[]
 }
 
@@ -35,7 +34,6 @@ export function compilePayload(list: readonly PlanColumn[], scope: QueryScope): 
   const writeData = compileData(members, scope)
   return {
     write: (row) => ({ id: readId(row), data: writeData(row) }),
-    idSources: id?.sources ?? [],
     sources: members.flatMap(({ sources }) => sources),
   }
 }

@@ -1,12 +1,11 @@
 import { type Expression, partsOf } from '../plan.ts'
 import type { SourceTable } from '../types.ts'
-import { type ColumnForm, columnForm, mayFail, type ValueOptions } from '../values/column-form.ts'
+import { type ColumnForm, columnForm, type ValueOptions } from '../values/column-form.ts'
 
 export type RowColumn = {
   readonly name: string
   readonly index: number
   readonly form: ColumnForm
-  readonly mayFail: boolean
 }
 
 /** The columns of one table as a plan sees them. */
@@ -19,7 +18,6 @@ export class RowColumns {
       name,
       index,
       form: columnForm(type, options),
-      mayFail: mayFail(type),
     }))
     this.#byName = new Map(this.all.map((column) => [column.name, column]))
   }

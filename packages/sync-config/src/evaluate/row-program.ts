@@ -1,8 +1,6 @@
 import type { Expression } from '../plan.ts'
 import type { EvaluatedLookup, EvaluatedObject, TextRow } from '../types.ts'
-import type { ColumnForm } from '../values/column-form.ts'
 import { EvaluationError } from '../values/value.ts'
-import { mayThrow } from './may-throw.ts'
 import type { Source } from './payload.ts'
 import type { RowColumn, RowColumns } from './row-columns.ts'
 
@@ -12,7 +10,8 @@ export type RowProgram = {
   readonly definition: string
   /** Adds what the row gives, all of it or, where it throws `EvaluationError`, nothing. */
   readonly run: (row: TextRow, results: RowResults) => void
-  readonly reads: ProgramReads
+  /** Columns without which it cannot run. */
+  readonly reads: readonly RowColumn[]
 }
 
 /** What the queries of a table give for one row; lists are made when something comes. */
@@ -47,29 +46,14 @@ export function rowFailure(error: unknown): string {
   throw error
 }
 
-export type ProgramReads = {
-  readonly columns: readonly RowColumn[]
-  /** Columns on which it depends which objects and entries there are, apart from what objects hold. */
-  readonly deciding: readonly RowColumn[]
-}
-
-type Payload = { readonly idSources: readonly Source[]; readonly sources: readonly Source[] }
-
-/** `conditions`: all expressions but those of the SELECT list. */
+/** `expressions`: all of the query but its SELECT list. */
 export function readsOf(
   columns: RowColumns,
-  conditions: readonly Expression[],
-  payload: Payload = { idSources: [], sources: [] },
-): ProgramReads {
-  const columnsOf = (source: Source): readonly RowColumn[] =>
-    source.kind === 'column' ? [source.column] : columns.readBy([source.expression])
-  // A row that fails gives nothing, so what may fail decides too.
-  const formOf = (name: string): ColumnForm['kind'] | undefined => columns.find(name)?.form.kind
-  const fallible = payload.sources.filter(
-    (source) =>
-      columnsOf(source).some(({ mayFail }) => mayFail) ||
-      (source.kind === 'expression' && mayThrow(source.expression, formOf)),
+  expressions: readonly Expression[],
+  sources: readonly Source[] = [],
+): readonly RowColumn[] {
+  const ofSources = sources.flatMap((source) =>
+    source.kind === 'column' ? [source.column] : columns.readBy([source.expression]),
   )
-  const deciding = [...columns.readBy(conditions), ...[...payload.idSources, ...fallible].flatMap(columnsOf)]
-  return { columns: [...deciding, ...payload.sources.flatMap(columnsOf)], deciding }
+  return [...columns.readBy(expressions), ...ofSources]
 }

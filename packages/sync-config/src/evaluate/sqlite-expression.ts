@@ -12,9 +12,11 @@ import {
 } from '../functions/sqlite-compare.ts'
 import { elementsOf } from '../functions/sqlite-functions.ts'
 import { toSqliteInteger, toSqliteValue } from '../functions/sqlite-number.ts'
-import type { Comparison, Expression } from '../plan.ts'
+import type { Expression } from '../plan.ts'
 import { EvaluationError } from '../values/value.ts'
 import { allOf, anyOf } from './all-of.ts'
+import { callWith, chooseBranch } from './call-with.ts'
+import { PASSES } from './comparison.ts'
 import type { Evaluate, Leaves, Test } from './leaves.ts'
 
 type Call = Expression & { kind: 'call' }
@@ -126,13 +128,6 @@ function combineTruths<Input>(truths: readonly EvaluateTruth<Input>[], decisive:
   }
 }
 
-const PASSES: { readonly [Operator in Comparison]: (order: number) => boolean } = {
-  '=': (order) => order === 0,
-  '!=': (order) => order !== 0,
-  '<': (order) => order < 0,
-  '<=': (order) => order <= 0,
-}
-
 function compileComparison<Input>({ left, operator, right }: Compare, leaves: Leaves<Input>): EvaluateTruth<Input> {
   const evaluateLeft = compileSqliteExpression(left, leaves)
   const evaluateRight = compileSqliteExpression(right, leaves)
@@ -192,14 +187,10 @@ function compileCall<Input>(expression: Call, leaves: Leaves<Input>): Evaluate<I
 }
 
 function compilePlainCall<Input>({ name, args }: Call, leaves: Leaves<Input>): Evaluate<Input> {
-  const call = leaves.functionOf(name)
-  const evaluates = args.map((arg) => compileSqliteExpression(arg, leaves))
-  const [first, second] = evaluates
-  if (first !== undefined && evaluates.length === 1) return (input) => call(first(input))
-  if (first !== undefined && second !== undefined && evaluates.length === 2) {
-    return (input) => call(first(input), second(input))
-  }
-  return (input) => call(...evaluates.map((evaluate) => evaluate(input)))
+  return callWith(
+    leaves.functionOf(name),
+    args.map((arg) => compileSqliteExpression(arg, leaves)),
+  )
 }
 
 function compileBetween<Input>(
@@ -243,10 +234,8 @@ function compileInJson<Input>(operand: Expression, json: Expression, leaves: Lea
 }
 
 function compileCase<Input>(expression: Expression & { kind: 'case' }, leaves: Leaves<Input>): Evaluate<Input> {
-  const branches = expression.branches.map(({ when, result }) => ({
-    passes: compileSqliteTest(when, leaves),
-    evaluate: compileSqliteExpression(result, leaves),
-  }))
-  const otherwise = compileSqliteExpression(expression.otherwise, leaves)
-  return (input) => (branches.find(({ passes }) => passes(input))?.evaluate ?? otherwise)(input)
+  return chooseBranch(expression, {
+    test: (part) => compileSqliteTest(part, leaves),
+    value: (part) => compileSqliteExpression(part, leaves),
+  })
 }

@@ -28,23 +28,6 @@ describe('the program of a table', () => {
     expect(programOf({ s: 'SELECT * FROM todos' }, TODOS).needed).toEqual([true, true, true, true])
   })
 
-  test('knows whether the identity alone decides where a row goes', () => {
-    expect(programOf({ s: 'SELECT * FROM todos' }, TODOS).isKeyDetermined).toBe(true)
-    expect(programOf({ s: 'SELECT * FROM todos WHERE id = auth.user_id()' }, TODOS).isKeyDetermined).toBe(true)
-    expect(programOf({ s: 'SELECT * FROM todos WHERE NOT done' }, TODOS).isKeyDetermined).toBe(false)
-    expect(programOf({ s: 'SELECT * FROM todos WHERE list = auth.user_id()' }, TODOS).isKeyDetermined).toBe(false)
-    expect(programOf({ s: 'SELECT list AS id FROM todos' }, TODOS).isKeyDetermined).toBe(false)
-    const lookup = { s: 'SELECT * FROM notes WHERE list IN (SELECT list FROM todos WHERE id = auth.user_id())' }
-    expect(programOf(lookup, TODOS).isKeyDetermined).toBe(false)
-    expect(programOf({ s: 'SELECT * FROM todos' }, { ...TODOS, identity: [] }).isKeyDetermined).toBe(false)
-  })
-
-  test('knows whether the table feeds lookups', () => {
-    const streams = { s: 'SELECT * FROM notes WHERE list IN (SELECT list FROM todos WHERE id = auth.user_id())' }
-    expect(programOf(streams, TODOS).feedsLookups).toBe(true)
-    expect(programOf(streams, sourceTable('notes', 'id, list')).feedsLookups).toBe(false)
-  })
-
   test('gives lookup entries with canonical keys and outputs, none where one of them is NULL', () => {
     const streams = { s: 'SELECT * FROM notes WHERE list IN (SELECT list FROM todos WHERE id = auth.user_id())' }
     const { evaluate } = programOf(streams, TODOS)

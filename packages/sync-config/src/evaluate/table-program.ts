@@ -23,12 +23,9 @@ export function compileTable(body: PlanBody, table: SourceTable, generationOf: G
     .map((event) => compileEvent(event, scope))
   const programs = [...evaluators, ...lookups]
   if (programs.length + events.length === 0) return undefined
-  const identity = new Set(table.identity)
-  const needed = new Set([...programs, ...events].flatMap(({ reads }) => reads.columns.map(({ index }) => index)))
+  const needed = new Set([...programs, ...events].flatMap(({ reads }) => reads.map(({ index }) => index)))
   return {
     needed: columns.all.map(({ index }) => needed.has(index)),
-    isKeyDetermined: programs.every(({ reads }) => reads.deciding.every(({ name }) => identity.has(name))),
-    feedsLookups: lookups.length > 0,
     evaluate: makeEvaluate(programs, scope.turn),
     events: events.map(({ program }) => program),
   }

@@ -1,4 +1,5 @@
 import type { SqliteValue } from '../types.ts'
+import { kindOfValue } from '../values/value.ts'
 import type { ScalarFunction } from './functions.ts'
 import type { FunctionName } from './signatures.ts'
 import {
@@ -54,7 +55,7 @@ export const SQLITE_FUNCTIONS: { readonly [Name in FunctionName]?: ScalarFunctio
   json_valid: (value = null) => isValidJson(value),
   length: strict(lengthOf),
   substring: (value = null, start = null, ...rest) => substring(value, start, rest),
-  typeof: (value = null) => kindOf(value),
+  typeof: (value = null) => kindOfValue(value),
 }
 
 /** The right side of `x IN array`. */
@@ -78,18 +79,4 @@ function substring(value: SqliteValue, start: SqliteValue, [count]: readonly Sql
 
 function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join('')
-}
-
-function kindOf(value: SqliteValue): string {
-  if (value === null) return 'null'
-  switch (typeof value) {
-    case 'bigint':
-      return 'integer'
-    case 'number':
-      return 'real'
-    case 'string':
-      return 'text'
-    default:
-      return 'blob'
-  }
 }

@@ -1,6 +1,6 @@
 import type { SqliteValue } from '../types.ts'
 import { decodeHex } from '../values/hex.ts'
-import { EvaluationError, valueToText } from '../values/value.ts'
+import { EvaluationError, kindOfValue, valueToText } from '../values/value.ts'
 import { bytesOf, castInteger } from './casts.ts'
 import type { ScalarFunction } from './functions.ts'
 
@@ -92,16 +92,4 @@ export const uuidBlob: ScalarFunction = (x = null) => {
   return decodeHex(text.replaceAll('-', ''))
 }
 
-export const typeOf: ScalarFunction = (x = null) => {
-  if (x === null) return 'null'
-  switch (typeof x) {
-    case 'bigint':
-      return 'integer'
-    case 'number':
-      return 'real'
-    case 'string':
-      return 'text'
-    default:
-      return 'blob'
-  }
-}
+export const typeOf: ScalarFunction = (x = null) => kindOfValue(x)

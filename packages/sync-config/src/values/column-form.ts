@@ -46,8 +46,6 @@ const BUILT_IN = new Set(
 
 /** Levels of arrays and composites inside each other that a value may have. */
 const NESTING_MAX = 10
-/** Postgres arrays have at most so many dimensions. */
-const DIMENSIONS_MAX = 6
 
 export function columnForm(type: PostgresType, options: ValueOptions): ColumnForm {
   switch (type.kind) {
@@ -64,11 +62,6 @@ export function columnForm(type: PostgresType, options: ValueOptions): ColumnFor
     case 'composite':
       return options.customTypes ? structuredForm(type, options) : PLAIN_TEXT
   }
-}
-
-/** May a value of the type be refused for its nesting? Then the row's place can depend on more than its keys. */
-export function mayFail(type: PostgresType): boolean {
-  return nestingOf(type) > NESTING_MAX
 }
 
 /** Never undefined for text that is there: NULL is null. */
@@ -259,24 +252,6 @@ function rangeToJson(range: RangeText, toJson: JsonWriter, level: number): strin
 function assertLevel(level: number): void {
   if (level > NESTING_MAX) {
     throw new EvaluationError(`Cannot convert a value: arrays and composites are nested deeper than ${NESTING_MAX}`)
-  }
-}
-
-function nestingOf(type: PostgresType): number {
-  switch (type.kind) {
-    case 'base':
-    case 'enum':
-      return 0
-    case 'domain':
-      return nestingOf(type.base)
-    case 'array':
-      return DIMENSIONS_MAX + nestingOf(type.element)
-    case 'range':
-      return 1 + nestingOf(type.base)
-    case 'multirange':
-      return 1 + nestingOf(type.range)
-    case 'composite':
-      return 1 + Math.max(0, ...type.members.map(([, member]) => nestingOf(member)))
   }
 }
 

@@ -52,6 +52,21 @@ export function valueToText(value: SqliteValue): string {
 }
 
 /** What is not UTF-8 becomes U+FFFD; a byte order mark is a character like any other. */
+/** As `typeof()` names it. */
+export function kindOfValue(value: SqliteValue): 'null' | 'integer' | 'real' | 'text' | 'blob' {
+  if (value === null) return 'null'
+  switch (typeof value) {
+    case 'bigint':
+      return 'integer'
+    case 'number':
+      return 'real'
+    case 'string':
+      return 'text'
+    default:
+      return 'blob'
+  }
+}
+
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 const LEADING_INTEGER = /^[ \t\n\v\f\r]*[+-]?(\d+)/
