@@ -58,6 +58,7 @@ bucket_definitions:
     requests: [
       { claims: ANN, gets: ['ann'] },
       { claims: { sub: 'zoe' }, gets: ['zoe'] },
+      { claims: {}, gets: ['nobody'] },
       { claims: ANN, includeDefaults: false, gets: [] },
     ],
   }))
@@ -98,6 +99,7 @@ bucket_definitions:
     requests: [
       { claims: { sub: 'ann', tier: 'gold' }, gets: ['north gold'] },
       { claims: { sub: 'bob', tier: 'base' }, gets: ['south base'] },
+      { claims: { sub: 'bob', tier: 'gold' }, gets: ['south gold'] },
     ],
   }))
 

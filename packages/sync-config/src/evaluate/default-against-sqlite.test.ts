@@ -4,7 +4,18 @@ import type { FunctionName } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
 import { valueToText } from '../values/value.ts'
-import { call, column, evaluate, literal, rowLeaves, PATIENT, SEED, withoutSign } from './expressions.test-parts.ts'
+import {
+  call,
+  calls,
+  column,
+  connectives,
+  evaluate,
+  literal,
+  PATIENT,
+  rowLeaves,
+  SEED,
+  withoutSign,
+} from './expressions.test-parts.ts'
 import { type Outcome, RealSqlite, type Row } from './real-sqlite.test-parts.ts'
 
 /**
@@ -198,8 +209,6 @@ const arrays = fc.constantFrom('[1,2.0,"x",null,[3],{"k":100.0},false]', '[]', '
 function tree(depth: number): fc.Arbitrary<Expression> {
   if (depth === 0) return leaf
   const part = tree(depth - 1)
-  const calls = (names: readonly FunctionName[], ...args: readonly fc.Arbitrary<Expression>[]) =>
-    fc.tuple(fc.constantFrom(...names), fc.tuple(...args)).map(([name, list]) => call(name, ...list))
   const bits = part.map((distance) => call('&', distance, literal(7n)))
   return fc.oneof(
     { weight: 2, arbitrary: leaf },
@@ -212,31 +221,7 @@ function tree(depth: number): fc.Arbitrary<Expression> {
     { weight: 2, arbitrary: calls(['substring', 'between', 'iif', 'in_list'], part, part, part) },
     { weight: 1, arbitrary: fc.tuple(part, arrays).map(([of, array]) => call('in_json', of, array)) },
     { weight: 2, arbitrary: ofDocument },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constant('compare' as const),
-        operator: fc.constantFrom('=', '!=', '<', '<='),
-        left: part,
-        right: part,
-      }),
-    },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('not', 'is-null'), operand: part }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constantFrom('and', 'or'),
-        operands: fc.array(part, { minLength: 1, maxLength: 3 }),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant('case' as const),
-        branches: fc.array(fc.record({ when: part, result: part }), { minLength: 1, maxLength: 2 }),
-        otherwise: part,
-      }),
-    },
+    ...connectives(part, 1),
   )
 }
 

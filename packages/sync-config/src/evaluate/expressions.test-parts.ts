@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { functionsOf } from '../functions/functions.ts'
 import type { FunctionName } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
@@ -64,4 +65,46 @@ export function evaluate(expression: Expression, row: Row, leaves: Leaves<Row>):
 /** Zero has no sign that a value shows. */
 export function withoutSign(outcome: Outcome): Outcome {
   return outcome === 'fails' || outcome.value !== 0 ? outcome : { value: 0 }
+}
+
+/** Calls of one of the functions, with arguments of each kind in turn. */
+export function calls(
+  names: readonly FunctionName[],
+  ...args: readonly fc.Arbitrary<Expression>[]
+): fc.Arbitrary<Expression> {
+  return fc.tuple(fc.constantFrom(...names), fc.tuple(...args)).map(([name, list]) => call(name, ...list))
+}
+
+/** What joins, compares and chooses, with weights for `oneof`. `operandsMin`: of AND and OR. */
+export function connectives(
+  part: fc.Arbitrary<Expression>,
+  operandsMin: number,
+): readonly fc.WeightedArbitrary<Expression>[] {
+  return [
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('compare' as const),
+        operator: fc.constantFrom('=', '!=', '<', '<='),
+        left: part,
+        right: part,
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('not', 'is-null'), operand: part }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('and', 'or'),
+        operands: fc.array(part, { minLength: operandsMin, maxLength: 3 }),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('case' as const),
+        branches: fc.array(fc.record({ when: part, result: part }), { minLength: 1, maxLength: 2 }),
+        otherwise: part,
+      }),
+    },
+  ]
 }

@@ -1,9 +1,20 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { CAST_TYPES, type FunctionName, OPERATORS } from '../functions/signatures.ts'
+import { CAST_TYPES, OPERATORS } from '../functions/signatures.ts'
 import type { Expression } from '../plan.ts'
 import type { SqliteValue } from '../types.ts'
-import { call, column, evaluate, literal, rowLeaves, PATIENT, SEED, withoutSign } from './expressions.test-parts.ts'
+import {
+  call,
+  calls,
+  column,
+  connectives,
+  evaluate,
+  literal,
+  PATIENT,
+  rowLeaves,
+  SEED,
+  withoutSign,
+} from './expressions.test-parts.ts'
 import { RealSqlite, type Row } from './real-sqlite.test-parts.ts'
 import { compileSqliteTest } from './sqlite-expression.ts'
 
@@ -141,8 +152,6 @@ const BINARY = OPERATORS.filter((operator) => operator !== '->' && operator !== 
 function tree(depth: number): fc.Arbitrary<Expression> {
   if (depth === 0) return leaf
   const part = tree(depth - 1)
-  const calls = (names: readonly FunctionName[], ...args: readonly fc.Arbitrary<Expression>[]) =>
-    fc.tuple(fc.constantFrom(...names), fc.tuple(...args)).map(([name, list]) => call(name, ...list))
   return fc.oneof(
     { weight: 2, arbitrary: leaf },
     { weight: 3, arbitrary: calls(BINARY, part, part) },
@@ -160,31 +169,8 @@ function tree(depth: number): fc.Arbitrary<Expression> {
     { weight: 1, arbitrary: fc.array(part, { minLength: 2, maxLength: 5 }).map((args) => call('in_list', ...args)) },
     { weight: 1, arbitrary: fc.tuple(part, document).map(([of, list]) => call('in_json', of, list)) },
     { weight: 1, arbitrary: ofDocument },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        kind: fc.constant('compare' as const),
-        operator: fc.constantFrom('=', '!=', '<', '<='),
-        left: part,
-        right: part,
-      }),
-    },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('not', 'is-null'), operand: part }) },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constantFrom('and', 'or'),
-        operands: fc.array(part, { minLength: 2, maxLength: 3 }),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant('case' as const),
-        branches: fc.array(fc.record({ when: part, result: part }), { minLength: 1, maxLength: 2 }),
-        otherwise: part,
-      }),
-    },
+    // One alone would not be a test in SQLite.
+    ...connectives(part, 2),
   )
 }
 
