@@ -194,7 +194,7 @@ function startReplication(
   plan: Plan,
   untilShown: Serving['untilShown'],
 ): Deployment {
-  const { bucketsMax } = settings.limits
+  const { bucketsMax, rowCharactersMax } = settings.limits
   return deploy(plan, (next, isAnew, signal) =>
     startReplicator(
       {
@@ -202,7 +202,7 @@ function startReplication(
         storage,
         plan: next,
         isAnew,
-        load: (generation) => loadPlan(next, { generation, bucketsMax }),
+        load: (generation) => loadPlan(next, { generation, bucketsMax, rowCharactersMax }),
         log,
         metrics,
         clock: systemClock,

@@ -11,7 +11,7 @@ export function loadPlan(plan: Plan, options: LoadOptions): LoadedPlan {
   return {
     hash: plan.hash,
     tables: plan.tables,
-    forTable: (table) => compileTable(body, table, generationOf),
+    forTable: (table) => compileTable(body, table, { generationOf, rowCharactersMax: options.rowCharactersMax }),
     resolve: (request, readLookups) => resolveRequest(streams, request, { readLookups, options }),
   }
 }

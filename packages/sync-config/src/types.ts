@@ -181,4 +181,6 @@ export type LoadOptions = {
   readonly bucketsMax: number
   /** What lookups and arrays may give one stream on the way to them; four times as many when absent. */
   readonly resultsMax?: number | undefined
+  /** Characters of the data of one object; a row with more is in no bucket of that definition. Absent: any number. */
+  readonly rowCharactersMax?: number | undefined
 }

@@ -97,6 +97,8 @@ const schema = z.strictObject({
       userWriteCheckpointsMax: positive.default(200),
       /** Buckets of one client. */
       bucketsMax: positive.default(10_000),
+      /** Characters of the data of one row: a line of the stream holds it whole, and clients hold the line. */
+      rowCharactersMax: positive.default(15_000_000),
       /** Parameter results of one stream for one client; four times `bucketsMax` when absent. */
       parameterResultsMax: positive.optional(),
     })

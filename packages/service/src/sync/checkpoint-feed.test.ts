@@ -8,7 +8,7 @@ const NOTHING = { buckets: new Set<never>(), lookups: new Set<never>(), writeChe
 test('when everything is built anew, streams end some at a time, whatever is committed meanwhile', async () => {
   const clock = createManualClock()
   const stop = new AbortController()
-  let commit = (_: Commit): void => {}
+  let commit: (one: Commit) => void = () => {}
   const storage: Pick<SyncStorage, 'readHead' | 'watchCommits'> = {
     readHead: async () => undefined,
     watchCommits: async function* () {

@@ -1,7 +1,7 @@
 import type { Expression, PlanColumn } from '../plan.ts'
 import type { SqliteValue, TextRow } from '../types.ts'
 import { type ColumnForm, readValue } from '../values/column-form.ts'
-import { realToJson, valueToJson, valueToText } from '../values/value.ts'
+import { EvaluationError, realToJson, valueToJson, valueToText } from '../values/value.ts'
 import { compileExpression } from './expression.ts'
 import type { RowColumn, RowColumns } from './row-columns.ts'
 import type { QueryScope } from './row-scope.ts'
@@ -32,10 +32,21 @@ export function compilePayload(list: readonly PlanColumn[], scope: QueryScope): 
   const id = members.find(({ name }) => name === 'id')
   const readId = id === undefined ? () => '' : compileId(id, scope)
   const writeData = compileData(members, scope)
+  const { rowCharactersMax } = scope.table
   return {
-    write: (row) => ({ id: readId(row), data: writeData(row) }),
+    write: (row) => {
+      const data = writeData(row)
+      if (data.length > rowCharactersMax) throw tooLong(data.length, rowCharactersMax)
+      return { id: readId(row), data }
+    },
     sources: members.flatMap(({ sources }) => sources),
   }
+}
+
+function tooLong(characters: number, charactersMax: number): EvaluationError {
+  return new EvaluationError(
+    `Cannot put the row into a bucket: its data have ${characters} characters, expected at most ${charactersMax}`,
+  )
 }
 
 /** Later columns overwrite earlier ones of the same name, in their place; a star of older editions only fills gaps. */

@@ -25,10 +25,18 @@ export class TableScope {
   readonly #elements = new SharedParts<readonly Element[]>(this.turn, [])
   readonly #keys = new SharedParts<string | undefined>(this.turn, undefined)
 
-  constructor(table: SourceTable, columns: RowColumns, options: ValueOptions) {
+  /** Of the data of an object. */
+  readonly rowCharactersMax: number
+
+  constructor(
+    table: SourceTable,
+    columns: RowColumns,
+    options: { readonly values: ValueOptions; readonly rowCharactersMax?: number | undefined },
+  ) {
     this.table = table
     this.columns = columns
-    this.options = options
+    this.options = options.values
+    this.rowCharactersMax = options.rowCharactersMax ?? Infinity
   }
 
   /** What one query sees of a row, and of where its expansions stand. */

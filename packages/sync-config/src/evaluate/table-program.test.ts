@@ -127,3 +127,13 @@ describe('names of buckets', () => {
     )
   })
 })
+
+test('a row with longer data than is allowed is in no bucket of that stream, and in those of others', () => {
+  const table = sourceTable('todos', 'id, title')
+  const plan = planOf(streamsConfig({ long: 'SELECT * FROM todos', short: 'SELECT id FROM todos' }))
+  const program = loadPlan(plan, { generation: 1, bucketsMax: 10, rowCharactersMax: 100 }).forTable(table)
+  const outcome = program?.evaluate(['1', 'x'.repeat(100)])
+  expect(outcome?.objects.map(({ data }) => data)).toEqual(['{"id":"1"}'])
+  expect(outcome?.errors).toEqual([{ definition: 'long', message: expect.stringContaining('expected at most 100') }])
+  expect(program?.evaluate(['1', 'x'.repeat(70)]).errors).toEqual([])
+})

@@ -11,9 +11,16 @@ import { TableScope } from './row-scope.ts'
 import type { RowTurn } from './shared-parts.ts'
 
 /** Makes the program of one table; undefined when the plan does not read it. */
-export function compileTable(body: PlanBody, table: SourceTable, generationOf: GenerationOf): TableProgram | undefined {
+export function compileTable(
+  body: PlanBody,
+  table: SourceTable,
+  {
+    generationOf,
+    rowCharactersMax,
+  }: { readonly generationOf: GenerationOf; readonly rowCharactersMax?: number | undefined },
+): TableProgram | undefined {
   const columns = new RowColumns(table, body.values)
-  const scope = new TableScope(table, columns, body.values)
+  const scope = new TableScope(table, columns, { values: body.values, rowCharactersMax })
   const evaluators = compileEvaluators(body, scope, generationOf)
   const lookups = body.lookups
     .filter((lookup) => matchesTable(lookup.table, table))
