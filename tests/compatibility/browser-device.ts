@@ -6,7 +6,7 @@ import { type Chromium, startChromium } from '@headwater/testkit/browser'
 import { build, preview } from 'vite'
 import { type App, type Device } from './device.ts'
 
-export type WebRelease = '2.4' | '0.8'
+export type WebRelease = '2.4' | '1.20' | '0.8'
 
 type Site = AsyncDisposable & { readonly url: string }
 

@@ -15,12 +15,15 @@ export type NodeClient = { readonly release: NodeRelease; readonly accept?: stri
 
 const ROUNDING_SQLITE = new URL('rounding-sqlite.ts', import.meta.url).href
 
+let lastDatabase = 0
+
 export async function openNodeDevice({ release, accept }: NodeClient, app: App): Promise<Device> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-official-'))
   const said: string[] = []
   const options = {
     database: {
-      dbFilename: 'app.db',
+      // Releases lock each other out by the name alone.
+      dbFilename: `app-${++lastDatabase}.db`,
       dbLocation: folder,
       implementation: { type: 'node:sqlite' },
       ...(release === '1.1' ? {} : { openWorker: openRoundingWorker }),

@@ -41,7 +41,7 @@ export type StreamRecord = {
 
 const SECRET = 'a secret for tests, long enough for HS256'
 const AUDIENCE = 'headwater-tests'
-const OPERATOR = 'a token of an operator'
+const OPERATOR = 'token-of-an-operator'
 
 /** The trigger makes what comes back differ from what was written, so that it can be told who wrote it last. */
 const DATABASE_SCHEMA = `

@@ -13,23 +13,37 @@ export type Way = {
   readonly knowsStreams: boolean
   /** Tells when the urgent part of a download has come. */
   readonly knowsPriorities: boolean
+  /** Fetches the next token before the last one ends; else when it has ended. */
+  readonly refreshesEarly: boolean
+  /** Fetches another token when one is refused. Others keep it until the app starts again, whatever the service is. */
+  readonly dropsRefusedToken: boolean
 }
 
 const HTTP = { connectionMethod: 'http' } as const
 const WEB_SOCKET = { connectionMethod: 'web-socket' } as const
 const RUST = { clientImplementation: 'rust' } as const
-const KNOWS_ALL = { knowsStreams: true, knowsPriorities: true } as const
-const OVER_WEB_SOCKET = { transport: 'websocket', format: 'bson' } as const
+const KNOWS_ALL = { knowsStreams: true, knowsPriorities: true, refreshesEarly: true, dropsRefusedToken: true } as const
+const OVER_WEB_SOCKET = { transport: 'websocket', format: 'bson', dropsRefusedToken: true } as const
 const NDJSON = { transport: 'http', format: 'ndjson' } as const
 const BSON = { transport: 'http', format: 'bson' } as const
 
 const NODE_11 = { client: { on: 'node', release: '1.1' }, ...KNOWS_ALL } as const
-const NODE_018 = { client: { on: 'node', release: '0.18' }, ...KNOWS_ALL } as const
-/** Its sync client is written in JavaScript. */
-const NODE_013 = { client: { on: 'node', release: '0.13' }, knowsStreams: false, knowsPriorities: true } as const
-const NODE_013_RUST = { ...NODE_013, knowsStreams: true } as const
+const NODE_018 = { client: { on: 'node', release: '0.18' }, ...KNOWS_ALL, dropsRefusedToken: false } as const
+const NODE_013 = { client: { on: 'node', release: '0.13' }, ...KNOWS_ALL, dropsRefusedToken: false } as const
 const WEB_24 = { client: { on: 'web', release: '2.4' }, ...KNOWS_ALL } as const
-const WEB_08 = { client: { on: 'web', release: '0.8' }, knowsStreams: false, knowsPriorities: false } as const
+const WEB_120 = {
+  client: { on: 'web', release: '1.20' },
+  ...KNOWS_ALL,
+  knowsStreams: false,
+  refreshesEarly: false,
+} as const
+const WEB_08 = {
+  client: { on: 'web', release: '0.8' },
+  knowsStreams: false,
+  knowsPriorities: false,
+  refreshesEarly: false,
+  dropsRefusedToken: true,
+} as const
 
 export const WAYS = {
   'node 1.1, NDJSON': {
@@ -52,16 +66,13 @@ export const WAYS = {
   },
   'node 0.18, HTTP': { ...NODE_018, ...BSON, connect: HTTP },
   'node 0.18, WebSocket': { ...NODE_018, ...OVER_WEB_SOCKET, connect: WEB_SOCKET },
-  'node 0.13, HTTP': { ...NODE_013, ...NDJSON, connect: HTTP },
-  'node 0.13, WebSocket': { ...NODE_013, ...OVER_WEB_SOCKET, connect: WEB_SOCKET },
-  'node 0.13 with its Rust core, HTTP': { ...NODE_013_RUST, ...NDJSON, connect: { ...HTTP, ...RUST } },
-  'node 0.13 with its Rust core, WebSocket': {
-    ...NODE_013_RUST,
-    ...OVER_WEB_SOCKET,
-    connect: { ...WEB_SOCKET, ...RUST },
-  },
+  // Its other sync client, in JavaScript, does not work with `node:sqlite`; web 1.20 has one of that kind.
+  'node 0.13, HTTP': { ...NODE_013, ...NDJSON, connect: { ...HTTP, ...RUST } },
+  'node 0.13, WebSocket': { ...NODE_013, ...OVER_WEB_SOCKET, connect: { ...WEB_SOCKET, ...RUST } },
   'web 2.4, HTTP': { ...WEB_24, ...BSON, connect: HTTP },
   'web 2.4, WebSocket': { ...WEB_24, ...OVER_WEB_SOCKET, connect: WEB_SOCKET },
+  'web 1.20, HTTP': { ...WEB_120, ...NDJSON, connect: HTTP },
+  'web 1.20, WebSocket': { ...WEB_120, ...OVER_WEB_SOCKET, connect: WEB_SOCKET },
   'web 0.8, HTTP': { ...WEB_08, ...NDJSON, connect: HTTP },
   'web 0.8, WebSocket': { ...WEB_08, ...OVER_WEB_SOCKET, connect: WEB_SOCKET },
 } as const satisfies Readonly<Record<string, Way>>
