@@ -29,6 +29,8 @@ export type Stage = AsyncDisposable & {
   readonly readStreams: (userId: string) => readonly StreamRecord[]
   /** Serves another sync config from now on. */
   readonly deploy: (syncConfig: string) => Promise<void>
+  /** Compacts what is stored; gives how many operations lost their row. */
+  readonly compact: () => Promise<number>
 }
 
 export type StreamRecord = {
@@ -124,6 +126,7 @@ export async function openStage(prepare = ''): Promise<Stage> {
     },
     readStreams: (userId) => readStreams(service, userId),
     deploy: (content) => deploy(service.url, content),
+    compact: () => compact(service.url),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
@@ -192,4 +195,14 @@ async function deploy(url: string, content: string): Promise<void> {
     body: content,
   })
   if (!response.ok) throw new Error(`The service answered ${response.status}: ${await response.text()}`)
+}
+
+async function compact(url: string): Promise<number> {
+  const response = await fetch(`${url}/api/admin/v1/compact`, {
+    method: 'POST',
+    headers: { authorization: `Token ${OPERATOR}`, 'content-type': 'application/json' },
+    body: '{}',
+  })
+  if (!response.ok) throw new Error(`The service answered ${response.status}: ${await response.text()}`)
+  return ((await response.json()) as { readonly data: { readonly moved: number } }).data.moved
 }
