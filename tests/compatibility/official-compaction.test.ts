@@ -36,8 +36,10 @@ describe.each(namesOf())('%s', (name) => {
       { id: `${user}L3`, name: second },
     ]
     await device.expectRows(LISTS, rows('New'))
-    await rename('L3', 'Newer')
-    await device.expectRows(LISTS, rows('Newer'))
+    for (const to of ['Newer', 'Newer still']) {
+      await rename('L3', to)
+      await device.expectRows(LISTS, rows(to))
+    }
     expect(await stage.compact()).toBeGreaterThan(0)
     await rename('L3', 'Newest')
     await device.expectRows(LISTS, rows('Newest'))

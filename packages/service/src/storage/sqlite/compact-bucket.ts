@@ -32,6 +32,7 @@ export type CompactionStep = {
   readonly moved: number
   /** Operations fewer than before. */
   readonly cleared: number
+  /** At least 0: a few small operations may compress worse than what they became. */
   readonly bytesFreed: number
 }
 
@@ -114,7 +115,7 @@ function moveSuperseded(
   }
   if (kept < entries.length) builder.addFrom(run, kept, entries.length)
   const bytes = chunks.replace([chunk], builder.finish(bucket), chunk.before)
-  return { live: livePuts, step: { moved: superseded.count, cleared: 0, bytesFreed: storedBytes - bytes } }
+  return { live: livePuts, step: { moved: superseded.count, cleared: 0, bytesFreed: Math.max(0, storedBytes - bytes) } }
 }
 
 function describeSuperseded(
@@ -165,7 +166,7 @@ function clearFront(
   const clearedCount = buckets.readCompacted(bucket).clearedCount + cleared.count - 1
   const bytes = chunks.replace(replaced, builder.finish(bucket), { count: clearedCount, sum: 0 })
   buckets.writeCleared(bucket, { floorOp: cleared.opId, clearedCount })
-  return { isDone, step: { moved: 0, cleared: cleared.count - 1, bytesFreed: storedBytes - bytes } }
+  return { isDone, step: { moved: 0, cleared: cleared.count - 1, bytesFreed: Math.max(0, storedBytes - bytes) } }
 }
 
 type WithoutRow = { readonly opId: number; readonly checksum: number; readonly target: number }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { toChecksum } from '@headwater/protocol'
 import { createManualClock, type ManualClock, type Random, readSeeds, seededRandom } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import { type CheckpointPin, PIN_MS_MAX } from '../checkpoint-pins.ts'
@@ -89,6 +90,20 @@ test('[protocol 60, 61] what was superseded is a MOVE or went into the CLEAR, wi
   expect(after.map((sum) => sum?.count)).toEqual([3, 1])
   expect((await storage.readStatus()).operations).toBe(4)
   expect(await storage.compact()).toMatchObject({ moved: 0, cleared: 0 })
+})
+
+// Once seen: a counter that was to go down ended the process.
+test('a few operations that become larger free no bytes, and not less than none', async () => {
+  const runs: CompactionRun[] = []
+  await using opened = await openTemporary((run) => runs.push(run))
+  const { storage } = opened
+  for (const [n, id] of ['1', '2'].entries()) {
+    const tiny = { ...put('a', id, 4_000_000_000 + n), type: 't', subkey: '', data: '{}' }
+    await storage.append(deltaAt(10 + n, { operations: [tiny, { ...tiny, checksum: toChecksum(n) }] }))
+    await storage.compact()
+  }
+  expect(runs.length).toBeGreaterThan(0)
+  for (const { bytesFreed } of runs) expect(bytesFreed).toBeGreaterThanOrEqual(0)
 })
 
 test('a checkpoint that is pinned is served as if nothing was compacted, until it was pinned for too long', async () => {
