@@ -57,6 +57,8 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     wasUnpublished: arranged.isCreated,
     isAnew: parts.isAnew,
   }
+  // A slot without anything stored from it: of a storage that was lost, with the write checkpoints that it had.
+  const isPerhapsLost = facts.slot !== undefined && startFacts.resume?.resume === undefined
   const generation = await startOrResume(parts, startFacts)
   if ((await findSlot(parts.control, parts.slot)) === undefined) {
     await createSlot(parts.control, parts.slot)
@@ -69,7 +71,7 @@ export async function prepareSource(parts: PrepareParts): Promise<Start> {
     resume: resume?.resume,
     copies: resume?.copies ?? [],
     highestWriteCheckpoint: resume?.highestWriteCheckpoint ?? 0n,
-    mustCoverClients: generation > 1 && resume?.coversEveryClient === false,
+    mustCoverClients: (generation > 1 || isPerhapsLost) && resume?.coversEveryClient === false,
     published: arranged.added,
   }
 }

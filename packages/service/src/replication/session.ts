@@ -66,8 +66,8 @@ export type RunningSession = {
   /** That storage knows of, of any client. */
   readonly highestWriteCheckpoint: bigint
   /**
-   * This generation began after log was lost or left out, and markers with it. What clients had committed before a new
-   * marker is in what they get next; without it they would wait for a number that never comes.
+   * This generation began after log was lost or left out, and markers with it, or the storage was. What clients had
+   * committed before a new marker is in what they get next; without it they would wait for a number that never comes.
    */
   readonly mustCoverClients: boolean
   /** Resolves when storage has everything that was in the log before this session; never when the session ends before. */
