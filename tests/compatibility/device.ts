@@ -121,10 +121,16 @@ export function createDevice(db: OfficialDatabase, app: App, said: readonly stri
     awaitRows: async (sql, wanted, patienceMs) => {
       const signal = AbortSignal.timeout(patienceMs)
       let seen = ''
-      for await (const rows of watch(db, sql, signal)) {
-        seen = rows
-        if (seen === wanted) break
+      const look = async (): Promise<void> => {
+        for await (const rows of watch(db, sql, signal)) {
+          seen = rows
+          if (seen === wanted) break
+        }
       }
+      // The oldest release does not stop watching before another change.
+      const { promise: runOut, resolve } = Promise.withResolvers<void>()
+      signal.addEventListener('abort', () => resolve())
+      await Promise.race([look(), runOut])
       return seen
     },
     follow: (sql) => {
