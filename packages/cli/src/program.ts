@@ -52,6 +52,7 @@ function addServe(program: Command): void {
     .option('--storage <directory>', 'where the buckets are stored')
     .option('--host <address>', 'address to listen on')
     .option('-p, --port <number>', 'port to listen on', parsePort)
+    .option('--workers <number>', 'processes that serve clients beside the one that replicates', parseCount)
     .option('--audience <name...>', 'audiences that tokens may have')
     .option('--jwks-url <url...>', 'where the public keys of the token issuer are')
     .addOption(logLevelOption())
@@ -144,6 +145,11 @@ function parsePort(text: string): number {
   const port = Number(text)
   if (/^\d+$/.test(text) && port <= 65_535) return port
   throw new InvalidArgumentError('Expected a number from 0 to 65535.')
+}
+
+function parseCount(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('Expected a whole number.')
 }
 
 function parseUser(text: string): string {

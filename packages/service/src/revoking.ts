@@ -1,7 +1,7 @@
 /** Revoked tokens: kept in storage, given by operators and by a table of the source. */
 import type { Revocation } from './auth/revocation.ts'
+import { longestLifeSeconds } from './auth/longest-life.ts'
 import { createRevocations, type Revocations } from './auth/revocations.ts'
-import { SUPABASE_RULES } from './auth/supabase.ts'
 import { systemClock } from './clock.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type { Log } from './observe/log.ts'
@@ -27,21 +27,11 @@ export async function openRevocations(
       tell(change.put)
       return storage.writeRevocations(change)
     },
-    lifetimeMaxSeconds: longestLifeSeconds(settings),
+    lifetimeMaxSeconds: longestLifeSeconds(settings.auth),
     log,
     metrics,
     nowMs: Date.now,
   })
-}
-
-/** A copy for a process that is told of what is revoked, and stores nothing. */
-export function copyRevocations(
-  { settings, log, metrics }: Omit<RevokingParts, 'storage'>,
-  stored: readonly Revocation[],
-): Revocations {
-  const store = async (): Promise<void> => {}
-  const lifetimeMaxSeconds = longestLifeSeconds(settings)
-  return createRevocations({ stored, store, lifetimeMaxSeconds, log, metrics, nowMs: Date.now })
 }
 
 /** Adds what the table says from now on, if the settings name one. Gives what ends it. */
@@ -56,7 +46,7 @@ export function followRevocationTable(
     {
       url: settings.source.url,
       table,
-      lifetimeMaxSeconds: longestLifeSeconds(settings),
+      lifetimeMaxSeconds: longestLifeSeconds(settings.auth),
       add: (revocations) => add(revocations, 'table'),
       clock: systemClock,
       log,
@@ -67,10 +57,4 @@ export function followRevocationTable(
     stopping.abort()
     return ended
   }
-}
-
-/** The longest life of any token that is accepted. */
-function longestLifeSeconds({ auth }: ServiceSettings): number {
-  const hasSupabase = auth.supabase || auth.supabaseJwtSecret !== undefined
-  return Math.max(auth.lifetimeMaxSeconds, hasSupabase ? SUPABASE_RULES.lifetimeMaxSeconds : 0)
 }

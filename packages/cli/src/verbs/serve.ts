@@ -16,6 +16,7 @@ export type ServeFlags = {
   readonly storage?: string
   readonly host?: string
   readonly port?: number
+  readonly workers?: number
   readonly audience?: readonly string[]
   readonly jwksUrl?: readonly string[]
   readonly logLevel?: string
@@ -55,7 +56,7 @@ function toSettings(flags: ServeFlags): Settings {
     source: { url: flags.databaseUrl, publication: flags.publication, slot: flags.slot },
     storage: { path: flags.storage },
     syncConfig: { path: flags.config },
-    http: { host: flags.host, port: flags.port },
+    http: { host: flags.host, port: flags.port, workers: flags.workers },
     auth: { audience: flags.audience, jwksUrls: flags.jwksUrl },
     log: { level: flags.logLevel },
   }

@@ -1,6 +1,12 @@
 import type { Server } from 'node:net'
 import { HeadwaterError } from '@headwater/protocol'
 
+/** When TCP begins to ask whether a silent client is still there. */
+const TCP_KEEP_ALIVE_MS = 60_000
+
+/** Of every connection, whichever process takes it. */
+export const CONNECTION_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS } as const
+
 /** Throws `port-in-use`, or `bad-settings` for an address that is not this machine's. Port 0 takes any free one. */
 export async function listen(server: Server, host: string, port: number): Promise<{ readonly url: string }> {
   await new Promise<void>((resolve, reject) => {

@@ -4,7 +4,7 @@ import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { answerCode, answerError, spreadRetryAfter } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
-import { listen } from './listen.ts'
+import { CONNECTION_OPTIONS, listen } from './listen.ts'
 import { logFailure } from './log-failure.ts'
 import { createNewcomers } from './newcomers.ts'
 import { readDocument, readFields } from './read-body.ts'
@@ -23,8 +23,6 @@ const REQUEST_TIMEOUT_MS = 60_000
 const TIMEOUTS_CHECK_MS = 2_000
 /** Longer than load balancers keep their connections, so that they close first and no request is lost in between. */
 const KEEP_ALIVE_MS = 75_000
-/** When TCP begins to ask whether a silent client is still there. */
-const TCP_KEEP_ALIVE_MS = 60_000
 
 /** Why a request is aborted. Not errors, which would cost a stack trace each. */
 const GONE = Symbol('the client is gone')
@@ -58,8 +56,7 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUTS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAlive: true,
-      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+      ...CONNECTION_OPTIONS,
       // All others, such as to HTTP/2, go on as they are.
       shouldUpgradeCallback: ({ method, headers }) =>
         audience !== 'operators' && method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',

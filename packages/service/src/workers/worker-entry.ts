@@ -1,14 +1,14 @@
 /** The program of a worker: serves clients from the storage that the main process writes. */
 import { Socket } from 'node:net'
 import { Registry } from 'prom-client'
-import type { Revocations } from '../auth/revocations.ts'
+import { longestLifeSeconds } from '../auth/longest-life.ts'
+import { createRevocations, type Revocations } from '../auth/revocations.ts'
 import { judgeSilence } from '../health.ts'
 import type { Health } from '../http/probes.ts'
 import { boundLog } from '../observe/bounded-log.ts'
 import { createLog, standardOutput } from '../observe/log.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import { describeConfig } from '../operator-config.ts'
-import { copyRevocations } from '../revoking.ts'
 import { type Replicating, startServing, type Serving } from '../serving.ts'
 import { unnamedCommit } from '../storage/sqlite/commit-watch.ts'
 import { openSqliteReader, type SqliteReader } from '../storage/sqlite/sqlite-reader.ts'
@@ -76,7 +76,15 @@ async function begin({ worker, settings, ...known }: Extract<ToWorker, { kind: '
   const registry = new Registry()
   const parts = { settings, log, metrics: createMetrics(registry) }
   // Before anything is waited for: what is revoked from now on is told from now on.
-  revocations = copyRevocations(parts, known.revocations)
+  revocations = createRevocations({
+    stored: known.revocations,
+    // The main process does.
+    store: async () => {},
+    lifetimeMaxSeconds: longestLifeSeconds(settings.auth),
+    log,
+    metrics: parts.metrics,
+    nowMs: Date.now,
+  })
   const reader = await openSqliteReader(settings.storage.path)
   const replicating = askMain(settings.api.tokens)
   const serving = startServing({ ...parts, storage: reader, revocations, replicating })

@@ -16,6 +16,9 @@ import { type FromWorker, readFromWorker, type ToWorker } from './messages.ts'
 /** A worker that has said nothing for so many ticks hangs, and may hold a state of storage that is cleaned up by now. */
 const SILENT_TICKS_MAX = 15
 
+/** Before its first word a worker loads its program, which takes long where others keep the machine busy. */
+const START_TICKS_MAX = 60
+
 /** Nobody waits for a worker that was not heard for so many. */
 const QUIET_TICKS = 3
 
@@ -109,7 +112,7 @@ export class WorkerProcess {
   tick(): void {
     this.#silentTicks += 1
     if (this.#silentTicks >= QUIET_TICKS) this.#giveUpShown()
-    if (this.#silentTicks !== SILENT_TICKS_MAX) return
+    if (this.#silentTicks !== (this.#isReady ? SILENT_TICKS_MAX : START_TICKS_MAX)) return
     this.#parts.log.warn('worker-silent', { worker: this.#parts.worker, pid: this.#child.pid })
     this.#child.kill('SIGKILL')
   }

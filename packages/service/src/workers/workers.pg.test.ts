@@ -161,6 +161,27 @@ test('a revoked token ends its streams at each worker, and is refused by each', 
   expect(refused).toEqual([401, 401, 401, 401])
 })
 
+test('buckets are compacted while workers serve them, and clients follow from before and anew', async () => {
+  const { service, database, open } = await openStage()
+  const before = await open()
+  for (let n = 0; n < 50; n++) await database.sql(`UPDATE todos SET title = 'title ${n}'`)
+  await untilLine(before, ({ text }) => text.includes('title 49'))
+  const compact = async (): Promise<number> => {
+    const answer = await fetch(`${service.url}/api/admin/v1/compact`, {
+      method: 'POST',
+      headers: { authorization: `Token ${OPERATOR}` },
+    })
+    const { data } = (await answer.json()) as { data: { moved: number; cleared: number } }
+    return data.moved + data.cleared
+  }
+  // What a worker may be reading is left alone for a second or two.
+  await expect.poll(compact, { timeout: 20_000, interval: 500 }).toBeGreaterThan(0)
+  await database.sql("UPDATE todos SET title = 'the last'")
+  await untilLine(before, ({ text }) => text.includes('the last'))
+  await untilLine(before, ({ kind }) => kind === 'checkpoint_complete')
+  await open()
+})
+
 test('operators have an address of their own with workers too', async () => {
   const { service } = await openStage({ api: { tokens: [OPERATOR], port: 0 } })
   const [started] = eventsOf(service, 'service-started')

@@ -4,7 +4,7 @@ import type { Revocation } from '../auth/revocation.ts'
 import type { Revocations } from '../auth/revocations.ts'
 import type { Clock } from '../clock.ts'
 import type { ServiceSettings } from '../config/options.ts'
-import { listen } from '../http/listen.ts'
+import { CONNECTION_OPTIONS, listen } from '../http/listen.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Lsn } from '../postgres/lsn.ts'
@@ -13,9 +13,6 @@ import { toMainFunctions } from './calls.ts'
 import { GatheredMetrics } from './gathered-metrics.ts'
 import { HandOver } from './hand-over.ts'
 import { type ServedStorage, WorkerProcess } from './worker-process.ts'
-
-/** When TCP begins to ask whether a silent client is still there. */
-const TCP_KEEP_ALIVE_MS = 60_000
 
 const TICK_MS = 1_000
 
@@ -162,8 +159,7 @@ async function openFronts(
   take: (listener: Listener, socket: Socket) => void,
 ): Promise<Addresses> {
   const open = async (listener: Listener, host: string, port: number): Promise<string> => {
-    const options = { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }
-    const front = createServer(options, (socket) => take(listener, socket))
+    const front = createServer({ ...CONNECTION_OPTIONS, pauseOnConnect: true }, (socket) => take(listener, socket))
     const { url } = await listen(front, host, port)
     // Such as no free file descriptors for one more connection: those that are open go on.
     front.on('error', (error) => {
