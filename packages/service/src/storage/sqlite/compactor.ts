@@ -140,9 +140,8 @@ export class Compactor {
     try {
       isIdle = this.#commitSlice(startedAtMs + SLICE_MS)
     } catch (error) {
-      // What it had in memory may not be so; the bucket is found again when all are looked through.
+      // What it had in memory may not be so. The others go on; this bucket is found again when more of it is packed.
       this.#endTask()
-      this.#sweep ??= { after: 0, isAsked: false }
       onFailed(translateStorageError(error, 'compact buckets'))
       this.#continueIn(RETRY_MS)
       return
