@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
 import { parseRequestJson } from '@headwater/sync-config'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
@@ -9,6 +10,13 @@ export type BodyType = 'application/json' | 'application/yaml'
 
 /** Each piece that is unpacked costs a round through another thread. */
 const INFLATED_CHUNK_BYTES = 64 * 1024
+
+/** Requests of very many buckets shrink to a fifth or a twentieth; what shrinks to less is made to be unpacked. */
+const INFLATED_RATIO_MAX = 100
+const PACKED_PIECE_BYTES = 16 * 1024
+
+/** To read so long a body takes milliseconds, so others run between its steps. */
+const LONG_BYTES = 256 * 1024
 
 /**
  * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
@@ -50,7 +58,11 @@ async function readText(
   const body = await readBytes(message, room, isGzip)
   if (type === 'text/plain') return undefined
   if (body.length === 0 && type === 'application/json') throw emptyBody()
-  return body.toString()
+  if (body.length < LONG_BYTES) return body.toString()
+  await setImmediate()
+  const text = body.toString()
+  await setImmediate()
+  return text
 }
 
 function typeOf(message: IncomingMessage): string | undefined {
@@ -77,7 +89,7 @@ function contentLength(message: IncomingMessage): number {
 async function readBytes(message: IncomingMessage, room: BodyRoom, isGzip: boolean): Promise<Buffer> {
   if (contentLength(message) > room.bytesMax) throw tooLarge(room.bytesMax)
   const body = message.iterator({ destroyOnReturn: false })
-  return gather(isGzip ? inflate(body) : body, room)
+  return gather(isGzip ? inflate(body, room.bytesMax) : body, room)
 }
 
 async function gather(chunks: AsyncIterable<Buffer>, { bytesMax, claim }: BodyRoom): Promise<Buffer> {
@@ -93,13 +105,20 @@ async function gather(chunks: AsyncIterable<Buffer>, { bytesMax, claim }: BodyRo
 }
 
 /** Takes on no more than is asked for, so that a small body that unpacks into a huge one is left as soon as it is too long. */
-async function* inflate(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* inflate(chunks: AsyncIterable<Buffer>, bytesMax: number): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: INFLATED_CHUNK_BYTES })
   // Ends by itself with the body, or with the first chunk that nobody wants any more.
-  void feed(chunks, gunzip)
+  const fed = { bytes: 0 }
+  void feed(chunks, gunzip, fed)
+  let bytes = 0
   try {
-    for await (const piece of gunzip) yield piece
+    for await (const piece of gunzip) {
+      bytes += piece.length
+      if (bytes > INFLATED_CHUNK_BYTES + fed.bytes * INFLATED_RATIO_MAX) throw tooLarge(bytesMax)
+      yield piece
+    }
   } catch (cause) {
+    if (cause instanceof HeadwaterError) throw cause
     throw new HeadwaterError('bad-request', 'Cannot read the body: it is not whole gzip', { cause })
   } finally {
     gunzip.destroy()
@@ -107,10 +126,15 @@ async function* inflate(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 /** Never rejects: what fails here fails the reader of `gunzip`. */
-async function feed(chunks: AsyncIterable<Buffer>, gunzip: ReturnType<typeof createGunzip>): Promise<void> {
+async function feed(
+  chunks: AsyncIterable<Buffer>,
+  gunzip: ReturnType<typeof createGunzip>,
+  fed: { bytes: number },
+): Promise<void> {
   try {
-    for await (const chunk of chunks) {
+    for await (const chunk of cut(chunks)) {
       if (gunzip.destroyed) return
+      fed.bytes += chunk.length
       await new Promise<void>((resolve) => {
         gunzip.once('close', resolve)
         gunzip.write(chunk, () => {
@@ -122,6 +146,13 @@ async function feed(chunks: AsyncIterable<Buffer>, gunzip: ReturnType<typeof cre
     gunzip.end()
   } catch (error) {
     gunzip.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+/** In small pieces, so that it is soon seen when much comes out of little. */
+async function* cut(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += PACKED_PIECE_BYTES) yield chunk.subarray(at, at + PACKED_PIECE_BYTES)
   }
 }
 

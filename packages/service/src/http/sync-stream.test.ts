@@ -81,6 +81,7 @@ describe('the request of a stream', () => {
     ['what is no gzip', gzipped(Buffer.from('{}')), 400],
     ['half of a gzip', gzipped(gzipSync('{"raw_data":true}').subarray(0, 20)), 400],
     ['a small gzip of far too much', gzipped(gzipSync(Buffer.alloc(50_000_000, ' '))), 413],
+    ['a gzip of a thousand times its bytes', gzipped(gzipSync(JSON.stringify({ a: ' '.repeat(4_000_000) }))), 413],
     ['far too long a body', json({ a: 'x'.repeat(9_000_000) }), 413],
   ])('with %s is refused, and not even looked at without a token', async (_what, init, status) => {
     const { url } = await start()
@@ -88,6 +89,14 @@ describe('the request of a stream', () => {
     expect([response.status, await response.json()]).toMatchObject([status, { error: { code: 'PSYNC_S2001' } }])
     const ofStranger = await fetch(`${url}/sync/stream`, { method: 'POST', ...init })
     expect([ofStranger.status, await ofStranger.json()]).toMatchObject([401, { error: { code: 'PSYNC_S2106' } }])
+  })
+
+  test('may be the gzip of the positions of very many buckets', async () => {
+    const { url, opened } = await start()
+    const buckets = Array.from({ length: 40_000 }, (_, at) => ({ name: `1#todos|0["list-${at}"]`, after: String(at) }))
+    const response = await fetch(`${url}/sync/stream`, withToken(gzipped(gzipSync(JSON.stringify({ buckets })))))
+    expect(response.status).toBe(200)
+    expect(opened[0]?.request.buckets).toHaveLength(40_000)
   })
 
   test('that is malformed is told every problem', async () => {
