@@ -56,6 +56,16 @@ test('a number from before the service knew the source is part of the first chec
   expect(await readRound(stream)).toEqual({ ids: [], number: '41' })
 })
 
+test('a row that says no number is counted, and whoever wrote something else is served', async () => {
+  await using stream = await openLines(stage.url, tokenOf('eve'), { raw_data: true, client_id: 'phone' })
+  await readRound(stream)
+  await stage.database.sql(`
+    INSERT INTO notes VALUES ('5', 'eve'); INSERT INTO checkpoints VALUES ('eve', 'tablet', -1), ('eve', 'phone', 2)`)
+  expect(await readRound(stream)).toEqual({ ids: ['5'], number: '2' })
+  const metrics = await (await fetch(`${stage.url}/metrics`)).text()
+  expect(metrics).toContain('\nheadwater_replication_row_errors_total 1\n')
+})
+
 test('who asks all the same gets the number that the backend writes, also when it takes its time', async () => {
   const asked = ask('carl')
   await stage.database.sql(

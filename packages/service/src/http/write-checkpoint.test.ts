@@ -38,6 +38,27 @@ describe('a write checkpoint', () => {
     expect(await response.text()).not.toContain('10.0.0.7')
   })
 
+  test('takes the name of the client as it is, and passes over fields that it does not know', async () => {
+    const keys: string[] = []
+    const { url } = await start({
+      requestWriteCheckpoint: async (key) => {
+        keys.push(key)
+        return 1n
+      },
+    })
+    const ask = (query: string) => fetch(`${url}/write-checkpoint2.json${query}`, { headers: AUTHORIZED })
+    for (const query of [
+      '?client_id=',
+      '?client_id=a%2Fb',
+      '?client_id=%F0%9F%9B%92&later=1',
+      '?client_id=5',
+      '?later=1',
+    ]) {
+      expect((await ask(query)).status).toBe(200)
+    }
+    expect(keys).toEqual(['u1/', 'u1/a/b', 'u1/\u{1F6D2}', 'u1/5', 'u1'])
+  })
+
   test('needs no more than a name of a thousand characters', async () => {
     const { url } = await start()
     const response = await fetch(`${url}/write-checkpoint2.json?client_id=${'c'.repeat(1_001)}`)

@@ -16,6 +16,7 @@ import { type Replicator, type ReplicatorParts, startReplicator } from './replic
 /** A replicator over real Postgres and real storage, as a test drives it. */
 export type ReplicationUnderTest = AsyncDisposable & {
   readonly storage: BucketStorage
+  readonly storagePath: string
   readonly events: readonly LogEvent[]
   readonly replicator: () => Replicator
   /** Returns when everything committed before the call can be seen by clients. */
@@ -37,6 +38,7 @@ type Options = {
   readonly config: string
   readonly pollMs: number
   readonly queryTimeoutMs: number
+  readonly clock: Clock
   readonly wrapStorage: (storage: BucketStorage) => ReplicatorParts['storage']
   readonly url: string
   readonly slot: string
@@ -79,6 +81,7 @@ export async function startReplication(
   let settings: Options = {
     pollMs: 200,
     queryTimeoutMs: 30_000,
+    clock: realClock,
     wrapStorage: (plain) => plain,
     url: database.url,
     slot: `slot_${database.name}`,
@@ -98,7 +101,7 @@ export async function startReplication(
         load: (generation) => loadPlan(plan, { generation, bucketsMax: 1_000 }),
         log,
         metrics: { add: () => {}, set: () => {}, change: () => {}, observe: () => {} },
-        clock: realClock,
+        clock: settings.clock,
         random: () => 0,
         pollMs: settings.pollMs,
         queryTimeoutMs: settings.queryTimeoutMs,
@@ -202,6 +205,7 @@ export async function startReplication(
     get storage() {
       return storage
     },
+    storagePath: path,
     events,
     replicator: () => running.replicator,
     settle,
