@@ -3,9 +3,12 @@ export type Clock = {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
   readonly monotonicMs: () => number
-  /** Resolves after `delayMs`, or at once when `signal` aborts. Never rejects. */
+  /** Resolves after `delayMs` (of weeks: earlier), or at once when `signal` aborts. Never rejects. */
   readonly wait: (delayMs: number, signal: AbortSignal) => Promise<void>
 }
+
+/** Timers of longer delays fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -18,7 +21,7 @@ export const systemClock: Clock = {
         signal.removeEventListener('abort', stop)
         resolve()
       }
-      const timer = setTimeout(stop, delayMs)
+      const timer = setTimeout(stop, Math.min(delayMs, TIMER_MAX_MS))
       signal.addEventListener('abort', stop, { once: true })
     }),
 }

@@ -9,7 +9,7 @@ import type {
   DisconnectAndClearOptions,
   WaitForFirstSyncOptions,
 } from './database-options.ts'
-import { createConsoleLogger } from './logger.ts'
+import { createConsoleLogger, sturdyLogger } from './logger.ts'
 import type { Logger } from './logger.ts'
 import { applySchema } from './schema/migrate.ts'
 import type { Schema } from './schema/schema.ts'
@@ -62,7 +62,7 @@ export class HeadwaterDatabase<S extends Schema = Schema> implements UploadSourc
     this.#sync = new SyncController({
       sql: this.#sql,
       changes: this.#changes,
-      logger: this.logger,
+      logger: sturdyLogger(this.logger),
       fetch: parts.fetch ?? ((...args) => fetch(...args)),
       clock: parts.clock ?? systemClock,
       random: parts.random ?? Math.random,

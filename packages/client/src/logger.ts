@@ -19,3 +19,16 @@ export function createConsoleLogger(options: { readonly prefix?: string; readonl
     },
   }
 }
+
+/** What is reported on must go on even when the app's logger fails. */
+export function sturdyLogger(logger: Logger): Logger {
+  return {
+    log: (record) => {
+      try {
+        logger.log(record)
+      } catch {
+        // There is nobody else to tell.
+      }
+    },
+  }
+}

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { vi } from 'vitest'
 import type { Clock } from '../clock.ts'
 import type { BackendConnector, SyncOptions } from '../connector.ts'
-import type { LogRecord } from '../logger.ts'
+import type { Logger, LogRecord } from '../logger.ts'
 import type { Schema } from '../schema/schema.ts'
 import { ScriptedService } from '../sync/scripted-service.test-parts.ts'
 import { HeadwaterDatabase } from './index.ts'
@@ -28,6 +28,7 @@ export type ThrowAwayOptions = {
   readonly clock?: Clock
   /** Fixed, so that pauses are exactly as long as the rule says; 0.5 is the middle of their spread. */
   readonly random?: () => number
+  readonly logger?: Logger
   readonly listenForWakeUps?: (wake: () => void) => () => void
 }
 

@@ -235,6 +235,16 @@ describe('the uploader for a backend of ours', () => {
   })
 
   test.each([
+    ['the backend', { fetch: () => new Promise<Response>(() => {}) }],
+    ['the app that is asked for a token', { fetchToken: () => new Promise<string>(() => {}) }],
+  ])('gives up when %s never answers', async (_, never) => {
+    await using opened = await openWithWrites(1)
+    const upload = createUploader({ url: 'http://backend.test/', timeoutMs: 20, ...never })
+    await expect(upload(opened.db)).rejects.toThrow(/no answer within 0.02 seconds/)
+    expect((await opened.db.getUploadQueueStats()).count).toBe(2)
+  })
+
+  test.each([
     ['an error', () => new Response('down', { status: 503 }), /503 down/],
     ['something else', () => Response.json({ ok: true }), /is not \{"results"/],
     ['no result for what came first', () => Response.json({ results: [] }), /no result for transaction 1/],

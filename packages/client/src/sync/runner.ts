@@ -57,7 +57,8 @@ export class Runner {
 
   /** Resolves when the event and all that followed from it is done. */
   readonly send = (event: SyncEvent): Promise<void> => {
-    this.#tail = this.#tail.then(() => this.#handle(event))
+    // `#handle` does not reject; if it did all the same, the events after it must still be dealt with.
+    this.#tail = this.#tail.then(() => this.#handle(event)).catch(() => undefined)
     return this.#tail
   }
 
@@ -69,22 +70,25 @@ export class Runner {
     await this.#streamEnded
   }
 
+  /** Never rejects: an event that cannot be dealt with ends its connection, and not the sync. */
   async #handle(event: SyncEvent): Promise<void> {
-    const [state, effects] = step(this.#state, event)
-    const changed = state !== this.#state
-    this.#state = state
-    if (effects.some(({ kind }) => kind === 'announce-all' || kind === 'announce-changed')) this.#progress = undefined
-    if (changed) await this.#tell(event.kind === 'completed')
-    for (const effect of effects) {
-      const iteration = this.#state.iteration
-      try {
+    let doing: string = event.kind
+    let { iteration } = this.#state
+    try {
+      const [state, effects] = step(this.#state, event)
+      const changed = state !== this.#state
+      this.#state = state
+      if (effects.some(({ kind }) => kind === 'announce-all' || kind === 'announce-changed')) this.#progress = undefined
+      if (changed) await this.#tell(event.kind === 'completed')
+      for (const effect of effects) {
+        doing = effect.kind
+        iteration = this.#state.iteration
         const next = await this.#perform(effect)
         if (next !== undefined) await this.#handle(next)
-      } catch (error) {
-        this.#parts.logger.log({ level: 'error', message: `Syncing failed at "${effect.kind}"`, error })
-        await this.#handle({ kind: 'ended', iteration, error: toError(error) })
-        return
       }
+    } catch (error) {
+      this.#parts.logger.log({ level: 'error', message: `Syncing failed at "${doing}"`, error })
+      await this.#handle({ kind: 'ended', iteration, error: toError(error) })
     }
   }
 

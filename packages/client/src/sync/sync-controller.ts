@@ -188,6 +188,7 @@ export class SyncController {
           this.#upload = upload
           this.#update()
         },
+        onCountsAnew: () => runner.send({ kind: 'restart' }),
         onCompleted: () => void runner.send({ kind: 'uploads-completed' }),
       },
       stopped.signal,

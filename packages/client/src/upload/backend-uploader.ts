@@ -1,6 +1,7 @@
 import { HeadwaterError } from '@headwater/protocol'
 import type { UploadSource } from '../connector.ts'
 import { readRefusal } from '../sync/refused-error.ts'
+import type { RefusedError } from '../sync/refused-error.ts'
 import type { CrudEntryJson, CrudTransaction } from './crud.ts'
 
 /** A local transaction that the backend refused, with the reason for each bad entry. It is off the queue. */
@@ -19,6 +20,8 @@ export type UploaderOptions = {
   /** Told once for each refused transaction. The service's rows then replace the local ones. */
   readonly onRejected?: (rejected: RejectedTransaction) => void
   readonly fetch?: typeof fetch
+  /** How long a request may take, with its token and its answer. Default two minutes; then it is sent again, which does no harm. */
+  readonly timeoutMs?: number
   /** Entries sent in one request, unless one transaction has more. */
   readonly entriesMax?: number
 }
@@ -28,6 +31,9 @@ const ENTRIES_MAX = 1000
 
 /** Of the body; more than one transaction goes along only up to here. Below what most backends and proxies take. */
 const CHARACTERS_MAX = 1024 * 1024
+
+/** A megabyte over a slow line, and a busy backend. */
+const TIMEOUT_MS = 120_000
 
 const PAYLOAD_TOO_LARGE = 413
 
@@ -43,30 +49,55 @@ type UploadResult = {
  */
 export function createUploader(options: UploaderOptions): (database: UploadSource) => Promise<void> {
   const send = options.fetch ?? ((...args) => fetch(...args))
+  const post = async (body: string): Promise<Answer> => {
+    const timeout = new AbortController()
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      const error = lateAnswer(options)
+      timeout.abort(error)
+      late.reject(error)
+    }, options.timeoutMs ?? TIMEOUT_MS)
+    const exchange = async (): Promise<Answer> => {
+      const headers = { 'content-type': 'application/json', ...(await readHeaders(options)) }
+      const response = await send(options.url, { method: 'POST', headers, body, signal: timeout.signal })
+      return response.ok
+        ? { kind: 'results', body: await response.json() }
+        : { kind: 'refused', refusal: await readRefusalOf(options, response) }
+    }
+    try {
+      return await Promise.race([exchange(), late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
   return async (database) => {
     const clientId = await database.getClientId()
-    const post = async (batch: readonly Encoded[]): Promise<Response> =>
-      send(options.url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...(await readHeaders(options)) },
-        body: `{"client_id":${JSON.stringify(clientId)},"transactions":[${batch.map(({ json }) => json).join()}]}`,
-      })
+    const encode = (batch: readonly Encoded[]): string =>
+      `{"client_id":${JSON.stringify(clientId)},"transactions":[${batch.map(({ json }) => json).join()}]}`
     let batch = await readTransactions(database, options.entriesMax ?? ENTRIES_MAX)
     if (batch.length === 0) return
-    let response = await post(batch)
+    let answer = await post(encode(batch))
     // Some proxies take less than we think; one transaction is the least there is.
-    while (response.status === PAYLOAD_TOO_LARGE && batch.length > 1) {
-      await response.body?.cancel()
+    while (answer.kind === 'refused' && answer.refusal.status === PAYLOAD_TOO_LARGE && batch.length > 1) {
       batch = batch.slice(0, batch.length >> 1)
-      response = await post(batch)
+      answer = await post(encode(batch))
     }
+    if (answer.kind === 'refused') throw answer.refusal
     const transactions = batch.map(({ transaction }) => transaction)
-    if (!response.ok) {
-      const what = `Cannot upload to ${options.url}: the backend answered`
-      throw await readRefusal('upload-refused', what, response, Date.now())
-    }
-    await settle(transactions, readResults(options.url, await response.json()), options)
+    await settle(transactions, readResults(options.url, answer.body), options)
   }
+}
+
+type Answer =
+  | { readonly kind: 'results'; readonly body: unknown }
+  | { readonly kind: 'refused'; readonly refusal: RefusedError }
+
+function readRefusalOf({ url }: UploaderOptions, response: Response): Promise<RefusedError> {
+  return readRefusal('upload-refused', `Cannot upload to ${url}: the backend answered`, response, Date.now())
+}
+
+function lateAnswer({ url, timeoutMs = TIMEOUT_MS }: UploaderOptions): HeadwaterError {
+  return new HeadwaterError('upload-refused', `Cannot upload to ${url}: no answer within ${timeoutMs / 1000} seconds`)
 }
 
 type Encoded = { readonly transaction: CrudTransaction; readonly json: string }

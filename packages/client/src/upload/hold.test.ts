@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { awaitedNumber, mayAdopt, mayPublish, needsWriteCheckpoint, TARGET_UNKNOWN } from './hold.ts'
+import { awaitedNumber, countsAnew, mayAdopt, mayPublish, needsWriteCheckpoint, TARGET_UNKNOWN } from './hold.ts'
 
 describe('downloaded data may be shown', () => {
   const free = { writesPending: false, target: undefined, seen: undefined }
@@ -48,5 +48,11 @@ describe('a write checkpoint', () => {
   test('that the backend chose is none of the service, which must not be asked to note it', () => {
     expect(awaitedNumber({ ...drained, target: 7n, asked: undefined })).toBeUndefined()
     expect(awaitedNumber({ ...drained, target: undefined, asked: undefined })).toBeUndefined()
+  })
+  test('that is no greater than one before comes from a service that counts anew', () => {
+    expect(countsAnew({ ...drained, asked: 2n, seen: 1n }, 3n)).toBe(false)
+    expect(countsAnew({ ...drained, asked: 2n, seen: 1n }, 2n)).toBe(true)
+    expect(countsAnew({ ...drained, asked: undefined, seen: 9n }, 1n)).toBe(true)
+    expect(countsAnew({ ...drained, asked: undefined }, 1n)).toBe(false)
   })
 })

@@ -48,3 +48,8 @@ export function mayAdopt(before: QueueState, now: QueueState): boolean {
 export function awaitedNumber({ target, asked, seen = 0n }: QueueState): bigint | undefined {
   return target !== undefined && target === asked && target > seen ? target : undefined
 }
+
+/** Has the service lost its numbers? The next one it gives is otherwise greater than all before. */
+export function countsAnew({ asked = 0n, seen = 0n }: QueueState, number: bigint): boolean {
+  return number <= asked || number <= seen
+}

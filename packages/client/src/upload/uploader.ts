@@ -5,7 +5,7 @@ import type { SqlDatabase } from '../sqlite/sql-database.ts'
 import { Pause, planPause } from '../sync/backoff.ts'
 import { retryAfterOf } from '../sync/refused-error.ts'
 import type { WriteCheckpointNumber } from '../connector.ts'
-import { mayAdopt, needsWriteCheckpoint } from './hold.ts'
+import { countsAnew, mayAdopt, needsWriteCheckpoint } from './hold.ts'
 import type { QueueState } from './hold.ts'
 import { parseWriteCheckpoint } from './queue.ts'
 import { adopt, readQueueState } from './write-checkpoints.ts'
@@ -22,6 +22,8 @@ export type UploaderParts = {
   readonly uploadData: () => Promise<WriteCheckpointNumber | void>
   /** A number that the service announces once everything written to the source before this call has come through it. */
   readonly askWriteCheckpoint: (signal: AbortSignal) => Promise<bigint>
+  /** The service has lost its numbers: what the present stream has announced is of another life. */
+  readonly onCountsAnew: () => Promise<void>
   /** The service has been asked for a number, which is the target now. */
   readonly onAsked: () => void
   readonly onStatus: (status: UploadStatus) => void
@@ -120,11 +122,13 @@ export class Uploader {
   }
 
   async #finish(before: QueueState, signal: AbortSignal): Promise<void> {
-    const { sql, askWriteCheckpoint, onAsked, onCompleted } = this.#parts
+    const { sql, askWriteCheckpoint, onAsked, onCountsAnew, onCompleted } = this.#parts
     this.#tell(false, undefined)
     if (needsWriteCheckpoint(before)) {
       const number = await askWriteCheckpoint(signal)
-      if (!(await adopt(sql, number, { kind: 'service', before }, (now) => mayAdopt(before, now)))) {
+      const forgetSeen = countsAnew(before, number)
+      if (forgetSeen) await onCountsAnew()
+      if (!(await adopt(sql, number, { kind: 'service', forgetSeen }, (now) => mayAdopt(before, now)))) {
         this.#want('by-write')
         return
       }

@@ -17,6 +17,7 @@ export type UploadsParts = Omit<WriteCheckpointParts, 'sql'> & {
   readonly throttleMs: number
   readonly uploadData: () => Promise<WriteCheckpointNumber | void>
   readonly onStatus: (status: UploadStatus) => void
+  readonly onCountsAnew: () => Promise<void>
   readonly onCompleted: () => void
 }
 

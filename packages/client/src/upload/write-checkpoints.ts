@@ -104,26 +104,24 @@ export function readQueueState(sql: SqlDatabase): Promise<QueueState> {
   return sql.writeContext(async (context) => toQueueState((await context.executeRaw(QUEUE_STATE)).rawRows[0]))
 }
 
-/**
- * Makes `number` the target unless `mayAdopt` refuses. Of a number that the service gave, `before` tells what was seen
- * before it was asked: had that been as great, the service would have lost its numbers since, and it would mean nothing.
- */
+/** Makes `number` the target unless `mayAdopt` refuses. `forgetSeen`: what was seen before is of another life of the service. */
 export function adopt(
   sql: SqlDatabase,
   number: bigint,
-  chosenBy: { readonly kind: 'service'; readonly before: QueueState } | { readonly kind: 'backend' },
+  chosenBy: { readonly kind: 'service'; readonly forgetSeen: boolean } | { readonly kind: 'backend' },
   mayAdopt: (now: QueueState) => boolean,
 ): Promise<boolean> {
   return sql.writeTransaction(async (transaction) => {
     const { rawRows } = await transaction.executeRaw(QUEUE_STATE)
     if (!mayAdopt(toQueueState(rawRows[0]))) return false
     await transaction.execute('UPDATE ps_control SET target_write_checkpoint = ? WHERE id = 1', [number])
-    if (chosenBy.kind === 'backend') await transaction.execute(FORGET_ASKED)
-    else {
-      await transaction.execute(SAVE_ASKED, [number])
-      if ((chosenBy.before.seen ?? 0n) >= number) {
-        await transaction.execute('UPDATE ps_control SET seen_write_checkpoint = NULL WHERE id = 1')
-      }
+    if (chosenBy.kind === 'backend') {
+      await transaction.execute(FORGET_ASKED)
+      return true
+    }
+    await transaction.execute(SAVE_ASKED, [number])
+    if (chosenBy.forgetSeen) {
+      await transaction.execute('UPDATE ps_control SET seen_write_checkpoint = NULL WHERE id = 1')
     }
     return true
   })
