@@ -95,7 +95,7 @@ export function arrayOfIn(scope: OlderScope, sql: SqlExpression, right: InRight)
 
 const JSON_ARRAY = `the array as JSON text, as in column IN '["a", "b"]'`
 
-export function overlapFault({ place }: OlderScope): string {
+function overlapFault({ place }: OlderScope): string {
   if (place === 'stream') return '&& can only stand by itself as a condition, below AND, OR and NOT'
   return `&& does not exist in ${placeName(place)}: write one value IN the array`
 }
@@ -125,7 +125,7 @@ export function combine(
   }
 }
 
-export const MIXED =
+const MIXED =
   'Columns and values of the request may only meet in column = value, column IN array and value IN column, ' +
   'joined with AND and OR'
 

@@ -219,6 +219,6 @@ function readPriority(map: YamlMap): number | undefined {
   return value?.kind === 'number' && isPriority(value.value) ? value.value : undefined
 }
 
-export function isPriority(value: number): boolean {
+function isPriority(value: number): boolean {
   return value === 0 || value === 1 || value === 2 || value === 3
 }

@@ -17,7 +17,7 @@ const EXACT: JsonReading = { numbers: 'exact', repeatedKeys: 'same' }
 /** As deep as SQLite reads. */
 export const JSON_DEPTH_MAX = 1000
 /** Longer ones take too long to turn into numbers, and nobody counts so far. */
-export const INTEGER_DIGITS_MAX = 10_000
+const INTEGER_DIGITS_MAX = 10_000
 /** Doubles have 53 bits: above this they miss integers. */
 const DOUBLE_INTEGER_MAX = 2n ** 53n
 /** Integers of so few digits are below that. */

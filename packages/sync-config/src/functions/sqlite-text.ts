@@ -12,7 +12,7 @@ export function decodeText(bytes: Uint8Array): string {
   return DECODER.decode(bytes)
 }
 
-export function encodeText(text: string): Uint8Array {
+function encodeText(text: string): Uint8Array {
   return ENCODER.encode(text)
 }
 
