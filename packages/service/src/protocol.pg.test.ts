@@ -153,14 +153,17 @@ test('[protocol 39, 42, 43, 58, 59] changes of a row keep its subkey, and its re
 test('[protocol 52] a row larger than a line is sent in a line of its own', async () => {
   await stage.database.sql(`INSERT INTO items VALUES ('big', 'large', repeat('x', 3000000)), ('small', 'large', 's')`)
   await expect
-    .poll(async () => {
-      await using stream = await openLines(stage.url, tokenOf('ann'), {
-        raw_data: true,
-        streams: { include_defaults: false, subscriptions: [subscribe('project', { project: 'large' }, null)] },
-      })
-      const lines = await stream.until('checkpoint_complete')
-      return idsByLine(lines)
-    })
+    .poll(
+      async () => {
+        await using stream = await openLines(stage.url, tokenOf('ann'), {
+          raw_data: true,
+          streams: { include_defaults: false, subscriptions: [subscribe('project', { project: 'large' }, null)] },
+        })
+        const lines = await stream.until('checkpoint_complete')
+        return idsByLine(lines)
+      },
+      { timeout: 10_000 },
+    )
     .toEqual([['big'], ['small']])
 })
 
