@@ -103,7 +103,7 @@ function* compare(
       value: attacked.value / alone.value,
       unit: '×',
       limit: { name: 'pgoutput arrival', value: attacked.bare / alone.bare },
-      ...(share === 0.99 ? { budget: { ratioMax: 1.1 } } : {}),
+      ...(share === 0.99 ? { budget: { valueMax: 1.1 } } : {}),
       cpuMicros: (found.cpuMs * 1_000) / found.requests,
       verified,
     }
