@@ -4,7 +4,7 @@ import { answerEmpty, answerText, type WholeAnswer } from './answer.ts'
 /** On every response. Tokens travel in a header that scripts set themselves, never in cookies, so any origin may ask. */
 export const CORS_HEADERS = {
   'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'Content-Type',
+  'Access-Control-Expose-Headers': 'Content-Type, Retry-After',
 } as const
 
 /** What a browser asks before it sends JSON with an `Authorization` header. The same for every path. */

@@ -18,7 +18,7 @@ describe('every response', () => {
       const response = await fetch(url + path, init)
       await response.arrayBuffer()
       expect(response.headers.get('access-control-allow-origin')).toBe('*')
-      expect(response.headers.get('access-control-expose-headers')).toBe('Content-Type')
+      expect(response.headers.get('access-control-expose-headers')).toBe('Content-Type, Retry-After')
     }
   })
 
