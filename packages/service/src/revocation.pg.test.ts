@@ -92,9 +92,9 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
 
   test('refuses every call with a token from before, with a code of its own, and takes one from after', async () => {
     const old = tokenOf(name('carl'))
-    expect(await statusesOf(old)).toEqual([200, 200, 200, 200])
+    expect(await outcomesOf(old)).toEqual([200, 200, 200, 200])
     await revoke(name('carl'))
-    await expect.poll(() => statusesOf(old), { timeout: PATIENCE_MS }).toEqual([401, 401, 401, 401])
+    await expect.poll(() => outcomesOf(old), { timeout: PATIENCE_MS }).toEqual(['over', 401, 401, 401])
     const refused = await callWith(old, '/write-checkpoint2.json')
     expect(await refused.json()).toMatchObject({
       error: { code: 'PSYNC_S2107', status: 401, description: 'The token was revoked', name: 'AuthorizationError' },
@@ -105,7 +105,7 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
       streamId: 0,
       text: expect.stringContaining('PSYNC_S2107'),
     })
-    expect(await statusesOf(freshTokenOf(name('carl')))).toEqual([200, 200, 200, 200])
+    expect(await outcomesOf(freshTokenOf(name('carl')))).toEqual([200, 200, 200, 200])
   })
 
   test('may name one client: the others of the user go on', async () => {
@@ -127,7 +127,7 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
     await stream.until('checkpoint_complete')
     await revoke(name('fred'), { token_id: 'lost' })
     expect(await lastLines(stream)).toEqual([0])
-    expect([(await statusesOf(lost ?? ''))[0], (await statusesOf(kept ?? ''))[0]]).toEqual([401, 200])
+    expect([(await outcomesOf(lost ?? ''))[0], (await outcomesOf(kept ?? ''))[0]]).toEqual(['over', 200])
   })
 })
 
@@ -158,8 +158,8 @@ test('a row of a transaction that was open for long counts as soon as it is comm
   await another.query("INSERT INTO headwater_revocations (user_id) VALUES ('ida')")
   await another.end()
   const late = tokenOf('ida')
-  await expect.poll(async () => (await statusesOf(late))[0], { timeout: PATIENCE_MS }).toBe(401)
-  expect((await statusesOf(old))[0]).toBe(200)
+  await expect.poll(async () => (await outcomesOf(late))[0], { timeout: PATIENCE_MS }).toBe('over')
+  expect((await outcomesOf(old))[0]).toBe(200)
   await database.sql('COMMIT')
   expect(await lastLines(stream)).toEqual([0])
 })
@@ -182,7 +182,7 @@ test('what was revoked stays revoked when the service is killed right after it h
   await service.kill()
   await service.start()
   const headers = { authorization: `Token ${old}` }
-  expect((await fetch(`${service.url}/sync/stream`, { method: 'POST', headers })).status).toBe(401)
+  expect(await outcomeOf(await fetch(`${service.url}/sync/stream`, { method: 'POST', headers }))).toBe('over')
 })
 
 async function revokeByCall(body: object, url = stage.url): Promise<void> {
@@ -208,10 +208,19 @@ const CLIENT_CALLS: readonly (readonly [path: string, init: RequestInit])[] = [
   ],
 ]
 
-async function statusesOf(token: string): Promise<readonly number[]> {
+/** `over`: a stream that says only that its token is. */
+type Outcome = number | 'over'
+
+async function outcomesOf(token: string): Promise<readonly Outcome[]> {
   const responses = await Promise.all(CLIENT_CALLS.map(([path, init]) => callWith(token, path, init)))
-  for (const { body } of responses) await body?.cancel()
-  return responses.map(({ status }) => status)
+  return Promise.all(responses.map(outcomeOf))
+}
+
+async function outcomeOf({ status, body }: Response): Promise<Outcome> {
+  const reader = body?.getReader()
+  const text = Buffer.from((await reader?.read())?.value ?? []).toString()
+  await reader?.cancel()
+  return text === '{"token_expires_in":0}\n' ? 'over' : status
 }
 
 function callWith(token: string, path: string, init: RequestInit = {}): Promise<Response> {

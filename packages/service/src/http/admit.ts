@@ -1,9 +1,8 @@
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
-import type { VerifiedUser } from '../auth/claims.ts'
-import type { HttpRequest, WholeAnswer } from './answer.ts'
+import type { Refusal, VerifiedUser } from '../auth/claims.ts'
+import type { HttpRequest } from './answer.ts'
 import { authorize, findRevoked } from './authorize.ts'
 import type { HttpParts } from './http-parts.ts'
-import { answerRefusal } from './refusal.ts'
 import type { Claim, SharedRoom } from './shared-room.ts'
 import type { UserRequests } from './user-requests.ts'
 
@@ -39,12 +38,12 @@ export async function admit<Asked extends OfClient>(
   parts: HttpParts,
   request: HttpRequest,
   { requests, places, bytesMax, read }: Admission<Asked>,
-): Promise<Admitted<Asked> | WholeAnswer> {
+): Promise<Admitted<Asked> | Refusal> {
   places.check()
   const result = await authorize(parts, request.headers)
   if (result.kind === 'refused') {
     await checkBody(request, read)
-    return answerRefusal(parts, result)
+    return result
   }
   const { user } = result
   request.identified()
@@ -58,7 +57,7 @@ export async function admit<Asked extends OfClient>(
     if (revoked === undefined) return { kind: 'admitted', user, asked, place, memory }
     place.release()
     memory.release()
-    return answerRefusal(parts, revoked)
+    return revoked
   } catch (error) {
     place.release()
     memory.release()

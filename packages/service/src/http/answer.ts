@@ -37,7 +37,7 @@ export type WholeAnswer = {
   readonly kind: 'whole'
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | Uint8Array
 }
 
 /** Its headers leave with the first chunk; a failure before that is still an ordinary error. */

@@ -1,8 +1,10 @@
-import { decodeSyncRequest } from '@headwater/protocol'
+import { decodeSyncRequest, encodeLine, type LineFormat } from '@headwater/protocol'
+import type { Refusal } from '../auth/claims.ts'
 import { admit } from './admit.ts'
-import type { Answer, HttpRequest } from './answer.ts'
+import type { Answer, HttpRequest, WholeAnswer } from './answer.ts'
 import type { HttpParts } from './http-parts.ts'
 import { negotiateEncoding, negotiateFormat, STREAM_CONTENT_TYPES } from './negotiate.ts'
+import { answerRefusal, noteRefusal } from './refusal.ts'
 import type { SyncStreams } from './sync-streams.ts'
 import { readUserAgent } from './user-agent.ts'
 import { weighRequest } from './user-requests.ts'
@@ -15,11 +17,13 @@ export function createSyncStreamRoute(
   const bytesMax = parts.limits.requestBytesMax
   return async (request) => {
     const admitted = await admit(parts, request, { requests, places: connections, bytesMax, read: decodeSyncRequest })
-    if (admitted.kind === 'whole') return admitted
+    const lineFormat = negotiateFormat(request.headers.accept)
+    if (admitted.kind === 'refused') {
+      return admitted.code === 'auth-revoked' ? endRevoked(parts, admitted, lineFormat) : answerRefusal(parts, admitted)
+    }
     const { asked, user, place, memory } = admitted
     memory.hold(Math.min(memory.size(), weighRequest(asked)))
 
-    const lineFormat = negotiateFormat(request.headers.accept)
     const format = lineFormat === 'ndjson' && !asked.rawData ? 'ndjson-nested' : lineFormat
     const wanted = negotiateEncoding(request.headers['accept-encoding'])
     const releaseCompressor = wanted === 'identity' ? undefined : compressors.take()
@@ -35,7 +39,7 @@ export function createSyncStreamRoute(
     return {
       kind: 'stream',
       userId: user.userId,
-      headers: { 'Content-Type': STREAM_CONTENT_TYPES[lineFormat], 'X-Accel-Buffering': 'no' },
+      headers: headersOf(lineFormat),
       encoding: releaseCompressor === undefined ? 'identity' : wanted,
       chunks,
       ended: (outcome) => {
@@ -46,4 +50,18 @@ export function createSyncStreamRoute(
       },
     }
   }
+}
+
+/**
+ * A stream that says nothing but that its token is over: every client asks for another one then. To a 401 official
+ * clients of some age do not: they send the same token until the app is started again (seen with 0.13 and 0.18).
+ */
+function endRevoked(parts: HttpParts, refusal: Refusal, format: LineFormat): WholeAnswer {
+  noteRefusal(parts, refusal)
+  const body = encodeLine({ kind: 'token-expires-in', seconds: 0 }, format)
+  return { kind: 'whole', status: 200, headers: headersOf(format), body }
+}
+
+function headersOf(format: LineFormat): Readonly<Record<string, string>> {
+  return { 'Content-Type': STREAM_CONTENT_TYPES[format], 'X-Accel-Buffering': 'no' }
 }

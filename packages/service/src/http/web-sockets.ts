@@ -104,8 +104,7 @@ function refuseUpgrade(socket: Duplex, random: () => number): void {
   const { status, headers, body } = spreadRetryAfter(answerCode('shutting-down'), random)
   const head = Object.entries({ ...headers, 'Content-Length': Buffer.byteLength(body), Connection: 'close' })
   socket.on('error', () => socket.destroy())
-  socket.end(
-    `HTTP/1.1 ${status} Service Unavailable\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
-    () => socket.destroy(),
-  )
+  socket.write(`HTTP/1.1 ${status} Service Unavailable\r\n`)
+  socket.write(`${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
+  socket.end(body, () => socket.destroy())
 }

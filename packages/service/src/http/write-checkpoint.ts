@@ -3,6 +3,7 @@ import type { VerifiedUser } from '../auth/claims.ts'
 import { admit } from './admit.ts'
 import { type Answer, answerData, type HttpRequest } from './answer.ts'
 import type { HttpParts } from './http-parts.ts'
+import { answerRefusal } from './refusal.ts'
 import { SharedRoom } from './shared-room.ts'
 import type { UserRequests } from './user-requests.ts'
 
@@ -52,7 +53,7 @@ export function createWriteCheckpointRoutes(parts: HttpParts, requests: UserRequ
     ): Handler =>
     async (request) => {
       const admitted = await admit(parts, request, { requests, places, bytesMax: BODY_BYTES_MAX, read })
-      if (admitted.kind === 'whole') return admitted
+      if (admitted.kind === 'refused') return answerRefusal(parts, admitted)
       const { asked, user, place, memory } = admitted
       memory.release()
       try {
