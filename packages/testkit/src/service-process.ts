@@ -81,7 +81,13 @@ export async function startServiceProcess(
 
   const endWith = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {
     if (child === undefined) throw new Error(`Cannot send ${signal} to the service: it is not running`)
-    return end(child, signal)
+    return endWithWorkers(child, signal)
+  }
+  const endWithWorkers = async (ending: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {
+    const workers = findWorkers(log)
+    const code = await end(ending, signal)
+    for (const pid of workers) letGoOn(pid)
+    return code
   }
 
   await start()
@@ -96,7 +102,7 @@ export async function startServiceProcess(
     workerPids: () => findWorkers(log),
     readLog: () => log,
     [Symbol.asyncDispose]: async () => {
-      if (child !== undefined) await end(child, 'SIGKILL')
+      if (child !== undefined) await endWithWorkers(child, 'SIGKILL')
     },
   }
 }
@@ -133,6 +139,15 @@ function findWorkers(log: readonly string[]): readonly number[] {
     pids.set(worker, Number(/"pid":(\d+)/.exec(line)?.[1]))
   }
   return [...pids.values()]
+}
+
+/** Workers end by themselves when the main process has, unless a test has stopped them: those would stay for ever. */
+function letGoOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It has ended.
+  }
 }
 
 const POLL_MS = 5
