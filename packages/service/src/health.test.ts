@@ -3,6 +3,7 @@ import { createManualClock } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { judgeHealth, STUCK_MS, watchHealth } from './health.ts'
 import type { Health } from './http/probes.ts'
+import { zeroCounts } from './replication/counts.ts'
 import type { AwaitedStatus, ReplicationStatus, ReplicatorPhase, TableCopyStatus } from './replication/status.ts'
 
 const NOW_MS = 1_800_000_000_000
@@ -155,21 +156,10 @@ function status({
     lastHeardAtMs: 0,
     copies,
   }
-  const counts = {
-    transactions: 0,
-    rows: 0,
-    operations: 0,
-    deltas: 0,
-    rowsCopied: 0,
-    rowsUnidentified: 0,
-    reconnects: 0,
-    copiesHolding: 0,
-    lastShownAtMs: undefined,
-  }
   const passedAtMs = 'passedAtMs' in rest ? rest.passedAtMs : NOW_MS - 20_000
   return {
     phase,
-    counts,
+    counts: zeroCounts(),
     connection: phase.kind === 'running' ? connection : undefined,
     canary: { passedAtMs, awaited },
     writeCheckpoints: { count: 0, oldestMs: undefined },

@@ -95,7 +95,7 @@ export class BucketTable {
 
   readCompacted(id: number): CompactedBucket {
     const row = this.#findCompacted.get(id)
-    assert(row !== undefined, `Bucket ${id} has operations but is not in the table of buckets`)
+    assert(row !== undefined, unnamed(id))
     return {
       packedCount: Number(row['packed_count']),
       clearedCount: Number(row['cleared_count']),
