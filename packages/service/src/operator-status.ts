@@ -12,7 +12,7 @@ import type { ConfigConnection, ConfigTable, ReplicationError, SyncConfigStatus 
 import type { SourceReport } from './postgres/check-source.ts'
 import { formatLsn } from './postgres/lsn.ts'
 import type { SlotState } from './postgres/slot.ts'
-import { budgetUsed } from './postgres/slot-budget.ts'
+import { budgetUsed, levelOf } from './postgres/slot-budget.ts'
 import type { SourceProblem } from './postgres/source-problems.ts'
 import type { ReplicationStatus } from './replication/status.ts'
 import type { CopyProgress, RowError } from './storage/delta.ts'
@@ -137,8 +137,6 @@ function toProblem({ severity, message, remedy }: SourceProblem): readonly Repli
   return [{ level: severity === 'error' ? 'fatal' : 'warning', message: `${message}. ${remedy}` }]
 }
 
-const BUDGET_WARNING = 0.5
-
 function budgetErrors(slot: SlotState | undefined): readonly ReplicationError[] {
   if (slot?.walStatus === 'lost') {
     return [
@@ -146,7 +144,7 @@ function budgetErrors(slot: SlotState | undefined): readonly ReplicationError[] 
     ]
   }
   const used = slot === undefined ? undefined : budgetUsed(slot)
-  if (used === undefined || used < BUDGET_WARNING) return []
+  if (used === undefined || levelOf(used, 'ample') === 'ample') return []
   const message =
     `${Math.round(used * 100)} % of the log that Postgres keeps for the slot at most (max_slot_wal_keep_size) is used. ` +
     'When it is used up everything is copied again: raise it, and see whether the service is behind or a transaction is open for long.'
