@@ -19,9 +19,10 @@ async function startDev(folder: Folder) {
   return { dev, port, databaseUrl }
 }
 
+/** Stops it as Ctrl-C does; it must end in good order. */
 async function stop({ child, ended }: Running) {
   child.kill('SIGINT')
-  return ended
+  expect(await ended).toMatchObject({ code: 0 })
 }
 
 async function ask(url: string, sql: string): Promise<unknown> {
@@ -45,7 +46,7 @@ test('dev starts Postgres with the SQL given, the service, and tokens that it ta
 
   expect((await Promise.all(checkpoints)).map(({ status }) => status)).toEqual([200, 200])
   expect(await ask(databaseUrl, 'SELECT count(*)::int AS answer FROM todos')).toBe(2)
-  expect((await stop(dev)).code).toBe(0)
+  await stop(dev)
 })
 
 test('a second start finds the data of the first and does not run the SQL again', async () => {

@@ -31,6 +31,8 @@ export async function watchFile(
     const events = watch(dirname(path), { signal })
     // Asking for the first event starts the watch; what was written before that, we look for once.
     let event = events.next()
+    // Aborted during the look, it rejects while nobody waits for it.
+    event.catch(() => {})
     await look()
     for (;;) {
       const { value, done } = await event
