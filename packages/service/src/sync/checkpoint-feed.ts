@@ -57,6 +57,7 @@ export class Subscription {
   readonly #writeCheckpointKey: string
   #interest: Interest = NO_INTEREST
   #change: MutableChange | undefined
+  #isClosed = false
 
   constructor(maps: FeedMaps, writeCheckpointKey: string) {
     this.#maps = maps
@@ -70,9 +71,10 @@ export class Subscription {
 
   /**
    * From now on only these concern the session, which knows everything up to `seen`. When the feed is already past
-   * that, what came between cannot be told apart, so everything counts as touched.
+   * that, what came between cannot be told apart, so everything counts as touched. Does nothing after `close`.
    */
   follow(interest: Interest, seen: OpId): void {
+    if (this.#isClosed) return
     this.#replaceInterest(interest)
     const { newest } = this.#maps
     if (newest !== undefined && newest > seen) this.touch(newest).touchesAll = true
@@ -85,6 +87,7 @@ export class Subscription {
   }
 
   close(): void {
+    this.#isClosed = true
     this.#replaceInterest(NO_INTEREST)
     this.#maps.byWriteCheckpoint.remove(this.#writeCheckpointKey, this)
     this.onTouched = () => {}
