@@ -3,7 +3,7 @@ import { HeadwaterError } from './errors.ts'
 import type { RequestObject, RequestValue } from './request.ts'
 
 /** Deeper than any line or sensible request; keeps a hostile document from exhausting the stack. */
-const NESTING_MAX = 64
+export const BSON_DEPTH_MAX = 64
 
 /** int32 length and the final zero. */
 const DOCUMENT_BYTES_MIN = 5
@@ -40,7 +40,7 @@ export class BsonReader {
   }
 
   #readElements(endMax: number, depth: number): [string, RequestValue][] {
-    if (depth > NESTING_MAX) throw this.#bad(`nested deeper than ${NESTING_MAX} levels`)
+    if (depth > BSON_DEPTH_MAX) throw this.#bad(`nested deeper than ${BSON_DEPTH_MAX} levels`)
     const start = this.#at
     this.#need(DOCUMENT_BYTES_MIN, endMax)
     const length = this.#view.getInt32(start, true)

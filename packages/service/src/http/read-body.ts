@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
-import { parseRequestJson } from '@headwater/sync-config'
+import { JSON_DEPTH_MAX, parseRequestJson } from '@headwater/sync-config'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 import type { BodyRoom } from './answer.ts'
 
@@ -173,7 +173,11 @@ function parseFields(body: string): RequestObject {
   try {
     value = parseRequestJson(body)
   } catch (cause) {
-    throw new HeadwaterError('bad-request', 'Cannot read the body: it is not JSON', { cause })
+    throw new HeadwaterError(
+      'bad-request',
+      `Cannot read the body: it is not JSON, or nested deeper than ${JSON_DEPTH_MAX} levels`,
+      { cause },
+    )
   }
   return isObject(value) ? value : {}
 }

@@ -1,5 +1,5 @@
-import { decodeBson, HeadwaterError, type RequestObject } from '@headwater/protocol'
-import { parseRequestJson } from '@headwater/sync-config'
+import { BSON_DEPTH_MAX, decodeBson, HeadwaterError, type RequestObject } from '@headwater/protocol'
+import { JSON_DEPTH_MAX, parseRequestJson } from '@headwater/sync-config'
 
 const TYPES = { 'application/json': 'json', 'application/bson': 'bson' } as const
 
@@ -23,7 +23,12 @@ function decode(bytes: Uint8Array, encoding: PayloadEncoding, what: string): unk
     if (encoding === 'bson') return decodeBson(bytes)
     return parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw new HeadwaterError('bad-request', `Cannot read the ${what}: it is not ${encoding.toUpperCase()}`, { cause })
+    const levels = encoding === 'bson' ? BSON_DEPTH_MAX : JSON_DEPTH_MAX
+    throw new HeadwaterError(
+      'bad-request',
+      `Cannot read the ${what}: it is not ${encoding.toUpperCase()}, or nested deeper than ${levels} levels`,
+      { cause },
+    )
   }
 }
 

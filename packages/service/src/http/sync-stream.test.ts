@@ -77,6 +77,30 @@ describe('the request of a stream', () => {
     })
   })
 
+  test.each<[where: string, around: (nested: string) => string]>([
+    ['everything', (nested) => nested],
+    ['the buckets', (nested) => `{"buckets":${nested}}`],
+    ['a position', (nested) => `{"buckets":[{"name":"a","after":${nested}}]}`],
+    ['the parameters', (nested) => `{"parameters":{"a":${nested}}}`],
+    ['the metadata', (nested) => `{"app_metadata":{"a":${nested}}}`],
+    ['a subscription', (nested) => `{"streams":{"subscriptions":[{"stream":"a","parameters":{"a":${nested}}}]}}`],
+    ['a field nobody knows, with a long number,', (nested) => `{"a":[1234567890123456789,${nested}]}`],
+  ])('in which %s is nested too deep is told so', async (_where, around) => {
+    const { url, events } = await start()
+    for (const levels of [1_001, 5_000, 100_000]) {
+      const init = {
+        body: around('['.repeat(levels) + ']'.repeat(levels)),
+        headers: { 'content-type': 'application/json' },
+      }
+      const response = await fetch(`${url}/sync/stream`, withToken(init))
+      expect([response.status, await response.text()]).toEqual([
+        400,
+        expect.stringContaining('nested deeper than 1000 levels'),
+      ])
+    }
+    expect(events.filter(([level]) => level === 'error')).toEqual([])
+  })
+
   test.each([
     ['what is no gzip', gzipped(Buffer.from('{}')), 400],
     ['half of a gzip', gzipped(gzipSync('{"raw_data":true}').subarray(0, 20)), 400],

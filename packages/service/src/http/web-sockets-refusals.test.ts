@@ -122,6 +122,11 @@ describe('a request', () => {
     ['without a path', { metadata: {} }, 'PSYNC_S2002'],
     ['that is no JSON', { data: Buffer.from('{') }, 'PSYNC_S2001'],
     ['that is no object', { data: Buffer.from('[1]') }, 'PSYNC_S2001'],
+    [
+      'that is nested too deep',
+      { data: Buffer.from(`{"parameters":${'['.repeat(5_000)}${']'.repeat(5_000)}}`) },
+      'PSYNC_S2001',
+    ],
     ['with wrong fields', { data: { buckets: [{ name: 'PSYNC_S2101', after: 5 }] } }, 'PSYNC_S2001'],
     ['for a path that looks like a code', { metadata: { path: '[PSYNC_S2101]' } }, 'PSYNC_S2002'],
   ] as const)(
