@@ -176,6 +176,61 @@ test.each([
   expect(stderr).toContain(said)
 })
 
+const COMPACTION = {
+  started_at: '2030-01-31T12:00:00.000Z',
+  running: true,
+  took_ms: 2_500,
+  buckets: 300,
+  buckets_done: 120,
+  operations_before: 12_000,
+  operations_after: 9_000,
+  bytes_freed: 1_572_864,
+  failures: 0,
+}
+const COMPACTED = { ...COMPACTION, running: false, took_ms: 7_000, buckets_done: 300, operations_after: 4_000 }
+
+test('compact waits until the service is done, and says meanwhile how far it is', async () => {
+  const answers = [COMPACTION, COMPACTION, COMPACTED]
+  await using service = await startOperators(() => ({ status: 200, body: { data: answers.shift() } }))
+  const done = await runCli(['compact', '--url', `${service.url}/`, '--api-token', 'mine'])
+  expect(done).toEqual({
+    code: 0,
+    stdout:
+      '✓ compacted  300 buckets in 7.0 s\n  operations  12000 before, 4000 now\n  freed       1.5 MiB for what is stored next\n',
+    stderr: '  120 of 300 buckets looked through in 2.5 s, 1.5 MiB freed\n',
+  })
+  expect(service.calls).toEqual([
+    ['POST /api/admin/v1/compact', 'Token mine', { wait: false }],
+    ['GET /api/admin/v1/compact', 'Token mine', undefined],
+    ['GET /api/admin/v1/compact', 'Token mine', undefined],
+  ])
+})
+
+test('compact that was not done in whole says so, with status 1', async () => {
+  const body = { data: { ...COMPACTED, failures: 2 } }
+  await using service = await startOperators(() => ({ status: 200, body }))
+  const args = ['compact', '--url', service.url]
+  const { code, stdout } = await runCli(args)
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/✗ not all compacted[^]*2 times .*storage-compact-failed/)])
+  const json = await runCli([...args, '--json'])
+  expect([json.code, JSON.parse(json.stdout)]).toEqual([1, body.data])
+})
+
+test('compact of a service that is started again meanwhile does not say that it was done', async () => {
+  const answers = [COMPACTION, null]
+  await using service = await startOperators(() => ({ status: 200, body: { data: answers.shift() } }))
+  const { code, stdout, stderr } = await runCli(['compact', '--url', service.url])
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain('the service was started again meanwhile')
+})
+
+test('compact while another one is at work says how far that is', async () => {
+  const details = 'Cannot compact: a compaction … has 3 of 5 buckets left. Ask again when it has ended.'
+  const error = { code: 'PSYNC_S4107', description: 'A compaction is at work already', details }
+  await using service = await startOperators(() => ({ status: 409, body: { error } }))
+  expect(await runCli(['compact', '--url', service.url])).toEqual({ code: 1, stdout: '', stderr: `error ${details}\n` })
+})
+
 test('serve without a source says how to give one', async () => {
   await using folder = await folderWith(FILES)
   const { code, stderr } = await runCli(['serve'], { cwd: folder.path, env: { HEADWATER_JWT_SECRET: 'x' } })
@@ -218,7 +273,11 @@ async function startOperators(
     void (async () => {
       let text = ''
       for await (const piece of request) text += String(piece)
-      calls.push([`${request.method} ${request.url}`, request.headers.authorization, JSON.parse(text)])
+      calls.push([
+        `${request.method} ${request.url}`,
+        request.headers.authorization,
+        text === '' ? undefined : JSON.parse(text),
+      ])
       const { status, body } = answer()
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })()

@@ -15,7 +15,8 @@ export function createProgram(): Command {
     .helpCommand(false)
     .showHelpAfterError('Run headwater --help, or headwater <verb> --help.')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE))
-  for (const add of [addDev, addServe, addCheck, addPreview, addSchema, addToken, addStatus, addRevoke]) add(program)
+  for (const add of [addDev, addServe, addCheck, addPreview, addSchema, addToken, addStatus, addRevoke, addCompact])
+    add(program)
   return program
 }
 
@@ -126,10 +127,28 @@ function addRevoke(program: Command): void {
     .option('--client <id>', 'only what this client of the user does')
     .option('--token-id <jti>', 'only the token with this id')
     .option('--issued-before <moment>', 'only tokens from before, such as 2030-01-31T12:00:00Z; default: up to now')
-    .option('--url <url>', 'address of the service, for operators', 'http://127.0.0.1:8080')
-    .option('--api-token <token>', 'a token of an operator (or the first of HEADWATER_API_TOKENS)')
+    .addOption(operatorUrlOption())
+    .addOption(apiTokenOption())
     .option('--json', 'print JSON')
     .action(async (options) => (await import('./verbs/revoke.ts')).runRevoke(options))
+}
+
+function addCompact(program: Command): void {
+  program
+    .command('compact')
+    .description('Compact the stored buckets now, and say what that has done. It also happens by itself.')
+    .addOption(operatorUrlOption())
+    .addOption(apiTokenOption())
+    .option('--json', 'print JSON')
+    .action(async (options) => (await import('./verbs/compact.ts')).runCompact(options))
+}
+
+function operatorUrlOption(): Option {
+  return new Option('--url <url>', 'address of the service, for operators').default('http://127.0.0.1:8080')
+}
+
+function apiTokenOption(): Option {
+  return new Option('--api-token <token>', 'a token of an operator (or the first of HEADWATER_API_TOKENS)')
 }
 
 function readVersion(): string {

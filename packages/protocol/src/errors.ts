@@ -138,6 +138,12 @@ export const ERROR_TABLE = {
     retry: 'backoff',
     help: 'What was downloaded does not add up to what the service announced. The client downloads the named buckets again.',
   },
+  'compaction-running': {
+    status: 409,
+    wireCode: 'PSYNC_S4107',
+    retry: 'never',
+    help: 'A compaction that an operator has asked for is still at work, and looks through everything. `GET /api/admin/v1/compact` says how far it is; ask for another one when it has ended.',
+  },
   'connection-closed': {
     status: 503,
     wireCode: 'PSYNC_S2001',

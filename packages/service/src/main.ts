@@ -120,6 +120,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     operator: createOperator({
       settings,
       storage,
+      log,
       readReplication: () => deployment.current().readStatus(),
       readConfig: () => served,
       replace: async (content) => void (await replace(content)),

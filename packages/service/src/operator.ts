@@ -1,12 +1,14 @@
 /** What operators may ask, gathered from the rooms that know it. */
 import { HeadwaterError } from '@headwater/protocol'
 import { compileSyncConfig, type Plan, type TablePattern } from '@headwater/sync-config'
+import { createAskedCompactions } from './asked-compactions.ts'
 import type { Revocations } from './auth/revocations.ts'
 import type { ServiceSettings } from './config/options.ts'
 import type { Operator, OperatorDiagnostics, ReplicationError, SyncConfigStatus } from './http/operator.ts'
 import { describeConfig, describeDeployed } from './operator-config.ts'
 import { describeSchema } from './operator-schema.ts'
 import { describeStatus, toErrors, unique } from './operator-status.ts'
+import type { Log } from './observe/log.ts'
 import { checkSource, type SourceReport } from './postgres/check-source.ts'
 import type { ReplicationStatus } from './replication/status.ts'
 import type { BucketStorage } from './storage/storage.ts'
@@ -20,6 +22,7 @@ export type OperatorParts = {
   /** Serves another config; throws what is wrong with it. */
   readonly replace: (content: string) => Promise<void>
   readonly reprocess: () => Promise<void>
+  readonly log: Pick<Log, 'warn'>
   readonly revocations: Pick<Revocations, 'add' | 'expiryMs'>
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
@@ -100,10 +103,7 @@ export function createOperator(parts: OperatorParts): Operator {
         expires_at: new Date(parts.revocations.expiryMs(revocation)).toISOString(),
       }
     },
-    compact: async () => {
-      const { moved, cleared, bytesFreed } = await storage.compact()
-      return { moved, cleared, bytes_freed: bytesFreed }
-    },
+    ...createAskedCompactions(parts),
     describe: describeConfig,
   }
 }

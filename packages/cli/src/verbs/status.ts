@@ -1,5 +1,6 @@
 import { HeadwaterError } from '@headwater/protocol'
 
+import { formatBytes } from '../format-bytes.ts'
 import { EXIT_FAILED, paintOn } from '../report.ts'
 
 export type StatusFlags = { readonly url: string; readonly json?: boolean }
@@ -34,8 +35,8 @@ export async function runStatus(flags: StatusFlags): Promise<void> {
     : paintOn(process.stdout, 'red', '✗ not ready')
   console.log(`${mark}  ${status.url}`)
   if (status.reason !== null) console.log(`  ${status.reason}`)
-  console.log(`  replication lag  ${formatBytes(status.lagBytes)}`)
-  console.log(`  bucket storage   ${formatBytes(status.storageBytes)}`)
+  console.log(`  replication lag  ${formatFigure(status.lagBytes)}`)
+  console.log(`  bucket storage   ${formatFigure(status.storageBytes)}`)
   console.log(`  open streams     ${status.openStreams ?? 'unknown'}`)
 }
 
@@ -77,10 +78,6 @@ function findMetric(metrics: string, name: string): number | null {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
 
-function formatBytes(bytes: number | null): string {
-  if (bytes === null) return 'unknown'
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10))
-  const value = bytes / 1024 ** power
-  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
+function formatFigure(bytes: number | null): string {
+  return bytes === null ? 'unknown' : formatBytes(bytes)
 }

@@ -116,6 +116,7 @@ export const NO_OPERATOR: Operator = {
   reprocess: notAsked,
   revoke: notAsked,
   compact: notAsked,
+  readCompaction: notAsked,
   describe: notAsked,
 }
 

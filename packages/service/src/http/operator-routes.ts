@@ -23,6 +23,7 @@ export type OperatorRoute =
   | 'reprocess'
   | 'revoke'
   | 'compact'
+  | 'compaction'
   | 'validate'
   | 'deployConfig'
   | 'validateConfig'
@@ -67,9 +68,11 @@ export function createOperatorRoutes({ operator, nowMs }: Pick<HttpParts, 'opera
       answerData(await operator.revoke(readRevocation(await readFields(request), nowMs()))),
     ),
     compact: call(async (request) => {
-      await readFields(request)
-      return answerData(await operator.compact())
+      const { wait = true } = await readFields(request)
+      if (typeof wait !== 'boolean') throw badRequest('wait: expected true or false')
+      return answerData(await operator.compact({ wait }))
     }),
+    compaction: call(async () => answerData((await operator.readCompaction()) ?? null)),
     validate: call(async (request) => {
       const { sync_rules: content } = await readFields(request)
       if (typeof content !== 'string') throw badRequest('sync_rules: expected the text of a sync config')

@@ -1,7 +1,7 @@
 import { HeadwaterError } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import { AUTHORIZED, JSON_TYPE, json, NO_OPERATOR, start } from './http-server.test-parts.ts'
-import type { Operator } from './operator.ts'
+import type { Compaction, Operator } from './operator.ts'
 import { ROUTE_LIST } from './route-table.ts'
 
 const TOKEN = 'a token of an operator'
@@ -13,6 +13,19 @@ const CALLS = ROUTE_LIST.filter(([, { token }]) => token === 'operator').map(
 )
 
 const STATUS = { connections: [], errors: [] }
+const COMPACTION: Compaction = {
+  started_at: '2030-01-31T12:00:00.000Z',
+  running: false,
+  took_ms: 1_500,
+  buckets: 2,
+  buckets_done: 2,
+  operations_before: 12,
+  operations_after: 7,
+  moved: 7,
+  cleared: 5,
+  bytes_freed: 800,
+  failures: 0,
+}
 const WORKING: Operator = {
   tokens,
   readDiagnostics: async ({ withContent }) => ({
@@ -32,7 +45,8 @@ const WORKING: Operator = {
     issued_before: new Date(issuedBeforeMs).toISOString(),
     expires_at: '',
   }),
-  compact: async () => ({ moved: 7, cleared: 5, bytes_freed: 800 }),
+  compact: async ({ wait }) => ({ ...COMPACTION, running: !wait }),
+  readCompaction: async () => undefined,
   describe: (content) =>
     content === 'bad'
       ? { valid: false, errors: ['1:1: no'] }
@@ -99,7 +113,9 @@ describe('a call of an operator', () => {
       { data: { user_id: 'ann phone t1', issued_before: '2020-01-31T12:00:00.000Z' } },
     ],
     ['/api/admin/v1/revoke', { user: 'ann' }, 400, { error: { code: 'PSYNC_S2001' } }],
-    ['/api/admin/v1/compact', {}, 200, { data: { moved: 7, cleared: 5, bytes_freed: 800 } }],
+    ['/api/admin/v1/compact', {}, 200, { data: COMPACTION }],
+    ['/api/admin/v1/compact', { wait: false }, 200, { data: { running: true } }],
+    ['/api/admin/v1/compact', { wait: 'no' }, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/sync-rules/v1/deploy', { content: 'c' }, 200, { data: { slot_name: 's' } }],
     ['/api/sync-rules/v1/deploy', {}, 400, { error: { code: 'PSYNC_S2001' } }],
     ['/api/sync-rules/v1/validate', { content: 'bad' }, 200, { valid: false, errors: ['1:1: no'] }],
@@ -127,6 +143,25 @@ describe('a call of an operator', () => {
     expect(deployed).toEqual([body])
     const other = await fetch(`${url}/api/admin/v1/validate`, { method: 'POST', body, headers })
     expect(other.status).toBe(415)
+  })
+
+  test('says how the compaction stands that was asked for last, and of one that is at work how far it is', async () => {
+    const none = await start({ operator: WORKING })
+    const path = '/api/admin/v1/compact'
+    expect(await (await fetch(none.url + path, { headers: OPERATOR })).json()).toEqual({ data: null })
+    const some = await start({
+      operator: {
+        ...WORKING,
+        readCompaction: async () => COMPACTION,
+        compact: () => Promise.reject(new HeadwaterError('compaction-running', '3 of 5 buckets left')),
+      },
+    })
+    expect(await (await fetch(some.url + path, { headers: OPERATOR })).json()).toEqual({ data: COMPACTION })
+    const another = await fetch(some.url + path, { method: 'POST', headers: OPERATOR })
+    expect([another.status, await another.json()]).toMatchObject([
+      409,
+      { error: { code: 'PSYNC_S4107', details: expect.stringContaining('3 of 5 buckets left') } },
+    ])
   })
 
   test('the current config is for people to read', async () => {

@@ -17,8 +17,10 @@ export type Operator = {
   readonly reprocess: () => Promise<Deployed>
   /** Ends the streams of these tokens and refuses them from now on; durable when it resolves. */
   readonly revoke: (revocation: Revocation) => Promise<Revoked>
-  /** Compacts the stored buckets; returns when that has ended. */
-  readonly compact: () => Promise<Compacted>
+  /** Compacts the stored buckets; with `wait` it returns when that has ended. Throws `compaction-running`. */
+  readonly compact: (options: { readonly wait: boolean }) => Promise<Compaction>
+  /** How the last compaction stands that was asked for since the service was started. */
+  readonly readCompaction: () => Promise<Compaction | undefined>
   /** What a config does, for people. */
   readonly describe: (content: string) => DescribedConfig
 }
@@ -31,8 +33,25 @@ export type Revoked = {
   /** When it is forgotten, as every token that it concerns has expired. */
   readonly expires_at: string
 }
-/** Operations that became a MOVE, and those, MOVEs among them, that went into a CLEAR. */
-export type Compacted = { readonly moved: number; readonly cleared: number; readonly bytes_freed: number }
+
+/** One that an operator has asked for: what it has done so far, or in all. */
+export type Compaction = {
+  readonly started_at: string
+  readonly running: boolean
+  readonly took_ms: number
+  /** What there was at its start, and what of it has been looked through. */
+  readonly buckets: number
+  readonly buckets_done: number
+  /** Stored at its start, and those of them that still are. */
+  readonly operations_before: number
+  readonly operations_after: number
+  /** Operations that became a MOVE, and those, MOVEs among them, that went into a CLEAR. */
+  readonly moved: number
+  readonly cleared: number
+  readonly bytes_freed: number
+  /** Times that something was in the way; the log says what. */
+  readonly failures: number
+}
 
 export type Deployed = { readonly slot_name: string }
 

@@ -226,16 +226,19 @@ const OPERATOR_ROUTES = {
   compact: {
     method: 'POST',
     path: '/api/admin/v1/compact',
-    summary: 'Compacts the stored buckets now, instead of when enough is superseded. Answers when that has ended.',
+    summary:
+      'Compacts the stored buckets now, instead of when enough is superseded. Answers when that has ended, or with `"wait": false` at once.',
     token: 'operator',
-    body: OBJECT,
-    answer: data(
-      object({
-        moved: { type: 'integer', description: 'Operations that became a MOVE.' },
-        cleared: { type: 'integer', description: 'Operations, MOVEs among them, that went into a CLEAR.' },
-        bytes_freed: { type: 'integer', description: 'For what is stored next: files do not become smaller.' },
-      }),
-    ),
+    body: object({ wait: FLAG }),
+    answer: data(ref('Compaction')),
+    failures: { 409: 'One that was asked for is still at work (`PSYNC_S4107`).' },
+  },
+  compaction: {
+    method: 'GET',
+    path: '/api/admin/v1/compact',
+    summary: 'How the last compaction stands that was asked for since the service was started; null without one.',
+    token: 'operator',
+    answer: data({ oneOf: [ref('Compaction'), { type: 'null' }] }),
     failures: {},
   },
   validate: {

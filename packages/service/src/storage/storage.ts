@@ -3,6 +3,7 @@ import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
 import type { Revocation } from '../auth/revocation.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { CheckpointPin } from './checkpoint-pins.ts'
+import type { CompactionFigures } from './compaction-figures.ts'
 import type { CopyProgress, Delta, RowError, RowKey, RowStates, StoredCheckpoint } from './delta.ts'
 
 /** What the replicator needs of bucket storage. One writer at a time. */
@@ -159,6 +160,7 @@ export type StorageFigures = {
   readonly rowErrors: readonly RowError[]
   /** Write checkpoints that wait for the next state that clients may see. */
   readonly writeCheckpointsPending: number
+  /** Since this storage was opened. */
   readonly compaction: CompactionFigures
 }
 
@@ -170,16 +172,6 @@ export interface RevocationStorage {
     readonly put: readonly Revocation[]
     readonly drop: readonly Revocation[]
   }) => Promise<void>
-}
-
-/** Since this storage was opened. */
-export type CompactionFigures = {
-  readonly isRunning: boolean
-  /** Operations that became a MOVE. */
-  readonly moved: number
-  /** Operations fewer than before, MOVEs among them, since they went into a CLEAR. */
-  readonly cleared: number
-  readonly bytesFreed: number
 }
 
 export interface StorageUpkeep {

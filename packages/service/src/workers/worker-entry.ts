@@ -125,6 +125,7 @@ function askMain(tokens: readonly string[]): Replicating {
       reprocess: caller.forward('reprocess'),
       revoke: caller.forward('revoke'),
       compact: caller.forward('compact', COMPACT_MS),
+      readCompaction: caller.forward('readCompaction'),
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { CompactionFigures } from '../storage.ts'
+import type { CompactionFigures } from '../compaction-figures.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { ChunkWriter } from './chunk-table.ts'
 import { compactBucket, type CompactionStep, NOTHING_DONE, readNeed } from './compact-bucket.ts'
@@ -67,10 +67,17 @@ export class Compactor {
   #lookupsUpTo = 0
   /** What could be touched when buckets were last found blocked. */
   #blockedAt = 0
+  /** Buckets of the page that is being looked through. */
+  #pageLeft = 0
+  /** Sweeps that were asked for and wait for what they are to look through. */
+  #sweepsAhead = 0
+  #isRunning = false
   #isStopped = false
   #timer: NodeJS.Timeout | undefined
   #waiting: (() => void)[] = []
-  #figures: CompactionFigures = { isRunning: false, ...NOTHING_DONE }
+  /** Since the start. */
+  #done = NOTHING_DONE
+  #failures = 0
   /** What is going on, or was last. */
   #run = { startedAtMs: 0, buckets: 0, done: NOTHING_DONE }
 
@@ -80,7 +87,7 @@ export class Compactor {
 
   /** Since the start. */
   get figures(): CompactionFigures {
-    return this.#figures
+    return { isRunning: this.#isRunning, ...this.#done, failures: this.#failures, bucketsLeft: this.#countLeft() }
   }
 
   /** A bucket has grown so much that it is worth a look. */
@@ -100,15 +107,21 @@ export class Compactor {
   /** Begins if there is anything to do. */
   wake(): void {
     const hasWork = this.#grown.size > 0 || this.#sweep !== undefined || this.#lookupsUpTo > 0
-    if (!hasWork || this.#figures.isRunning || this.#isStopped) return
+    if (!hasWork || this.#isRunning || this.#isStopped) return
     clearTimeout(this.#timer)
-    this.#figures = { ...this.#figures, isRunning: true }
+    this.#isRunning = true
     this.#run = { startedAtMs: performance.now(), buckets: 0, done: NOTHING_DONE }
     this.#continueIn(0)
   }
 
-  /** Compacts every bucket that has anything new; resolves when that is done, or when the compactor was stopped. */
-  async compactAll(): Promise<void> {
+  /**
+   * Compacts every bucket that has anything new when `packed` has resolved; resolves when that is done, or when the
+   * compactor was stopped.
+   */
+  async compactAll(packed: Promise<void>): Promise<void> {
+    this.#sweepsAhead += 1
+    await packed
+    this.#sweepsAhead -= 1
     if (this.#isStopped) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#sweep = { after: 0, isAsked: true }
@@ -121,7 +134,7 @@ export class Compactor {
     this.#isStopped = true
     clearTimeout(this.#timer)
     this.#endTask()
-    this.#figures = { ...this.#figures, isRunning: false }
+    this.#isRunning = false
     this.#release()
   }
 
@@ -142,6 +155,7 @@ export class Compactor {
     } catch (error) {
       // What it had in memory may not be so. The others go on; this bucket is found again when more of it is packed.
       this.#endTask()
+      this.#failures += 1
       onFailed(translateStorageError(error, 'compact buckets'))
       this.#continueIn(RETRY_MS)
       return
@@ -165,7 +179,7 @@ export class Compactor {
     })
     if (done.moved + done.cleared > 0) onCommitted(done.cleared > 0)
     this.#run.done = addSteps(this.#run.done, done)
-    this.#figures = { isRunning: true, ...addSteps(this.#figures, done) }
+    this.#done = addSteps(this.#done, done)
     return isIdle
   }
 
@@ -197,6 +211,7 @@ export class Compactor {
 
   *#compactIfNeeded(buckets: readonly number[], isAsked: boolean): Task {
     const parts = this.#parts
+    this.#pageLeft = buckets.length
     for (const bucket of buckets) {
       const limit = parts.readLimit()
       const need = readNeed(parts, bucket, limit, isAsked)
@@ -209,6 +224,7 @@ export class Compactor {
           if (parts.readLimit() < limit) break
         }
       }
+      this.#pageLeft -= 1
       yield NOTHING_DONE
     }
   }
@@ -218,14 +234,22 @@ export class Compactor {
     if (this.#lookupsUpTo === upTo) this.#lookupsUpTo = 0
   }
 
+  #countLeft(): number {
+    const { buckets } = this.#parts
+    if (this.#sweepsAhead > 0) return buckets.lastId()
+    const notReached = this.#sweep === undefined ? 0 : Math.max(0, buckets.lastId() - this.#sweep.after)
+    return this.#grown.size + this.#pageLeft + notReached
+  }
+
   #endTask(): void {
     this.#task?.return()
     this.#task = undefined
+    this.#pageLeft = 0
   }
 
   #endRun(): void {
     const { startedAtMs, buckets, done } = this.#run
-    this.#figures = { ...this.#figures, isRunning: false }
+    this.#isRunning = false
     const tookMs = Math.round(performance.now() - startedAtMs)
     if (done.moved + done.cleared > 0) this.#parts.onRunEnded({ buckets, ...done, tookMs })
     this.#release()

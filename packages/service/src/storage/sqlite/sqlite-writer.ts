@@ -3,7 +3,8 @@ import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
 import { type Delta, FORGOTTEN_CLIENTS } from '../delta.ts'
 import type { CheckpointPins } from '../checkpoint-pins.ts'
-import type { Commit, CompactionFigures, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
+import { type CompactionFigures, figuresSince } from '../compaction-figures.ts'
+import type { Commit, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
 import { ChunkWriter } from './chunk-table.ts'
@@ -164,16 +165,10 @@ export class SqliteWriter {
   /** See `StorageUpkeep.compact`. */
   async compact(): Promise<CompactionFigures> {
     const before = this.#compactor.figures
-    await this.#packer.drain()
+    const packed = this.#packer.drain()
     this.#compactor.dropLookups(this.#readLimit())
-    await this.#compactor.compactAll()
-    const { isRunning, moved, cleared, bytesFreed } = this.#compactor.figures
-    return {
-      isRunning,
-      moved: moved - before.moved,
-      cleared: cleared - before.cleared,
-      bytesFreed: bytesFreed - before.bytesFreed,
-    }
+    await this.#compactor.compactAll(packed)
+    return figuresSince(before, this.#compactor.figures)
   }
 
   append(delta: Delta): Commit {
