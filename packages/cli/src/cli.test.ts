@@ -246,14 +246,17 @@ test('status of a service that does not run says what to do', async () => {
   )
 })
 
-test.each([[['frobnicate']], [['preview']], [['dev', '--port', 'eighty']], [['dev', '--frob']]])(
-  'a command line that is wrong, as %j, ends with status 2 and points at --help',
-  async (args) => {
-    const { code, stderr } = await runCli(args)
-    expect(code).toBe(2)
-    expect(stderr).toContain('--help')
-  },
-)
+test.each([
+  [['frobnicate']],
+  [['preview']],
+  [['dev', '--port', 'eighty']],
+  [['dev', '--frob']],
+  [['serve', '--workers', 'many']],
+])('a command line that is wrong, as %j, ends with status 2 and points at --help', async (args) => {
+  const { code, stderr } = await runCli(args)
+  expect(code).toBe(2)
+  expect(stderr).toContain('--help')
+})
 
 test('nothing is coloured where the output is no terminal', async () => {
   await using folder = await folderWith(FILES)

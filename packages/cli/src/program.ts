@@ -53,7 +53,7 @@ function addServe(program: Command): void {
     .option('--storage <directory>', 'where the buckets are stored')
     .option('--host <address>', 'address to listen on')
     .option('-p, --port <number>', 'port to listen on', parsePort)
-    .option('--workers <number>', 'processes that serve clients beside the one that replicates', parseCount)
+    .option('--workers <number>', 'processes that serve clients beside the one that replicates, or auto', parseWorkers)
     .option('--audience <name...>', 'audiences that tokens may have')
     .option('--jwks-url <url...>', 'where the public keys of the token issuer are')
     .addOption(logLevelOption())
@@ -166,9 +166,10 @@ function parsePort(text: string): number {
   throw new InvalidArgumentError('Expected a number from 0 to 65535.')
 }
 
-function parseCount(text: string): number {
+function parseWorkers(text: string): number | 'auto' {
+  if (text === 'auto') return text
   if (/^\d+$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('Expected a whole number.')
+  throw new InvalidArgumentError('Expected a whole number, or auto.')
 }
 
 function parseUser(text: string): string {

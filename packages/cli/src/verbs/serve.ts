@@ -16,7 +16,7 @@ export type ServeFlags = {
   readonly storage?: string
   readonly host?: string
   readonly port?: number
-  readonly workers?: number
+  readonly workers?: number | 'auto'
   readonly audience?: readonly string[]
   readonly jwksUrl?: readonly string[]
   readonly logLevel?: string

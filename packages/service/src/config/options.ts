@@ -1,6 +1,8 @@
+import { availableParallelism } from 'node:os'
 import { HeadwaterError } from '@headwater/protocol'
 import { z } from 'zod'
 import { supabaseJwksUrl } from '../auth/supabase.ts'
+import { countWorkers } from './worker-count.ts'
 
 const jwk = z.looseObject({ kty: z.string() })
 
@@ -44,7 +46,10 @@ const schema = z.strictObject({
       /** 0: any free port. */
       port: z.number().int().min(0).max(65_535).default(8080),
       /** Processes that serve clients beside the one that replicates; 0: that one serves them, too. */
-      workers: z.number().int().min(0).max(64).default(0),
+      workers: z
+        .custom<number | 'auto'>(isWorkers, { error: 'expected a whole number from 0 to 64, or auto' })
+        .default(0)
+        .transform((workers) => (workers === 'auto' ? countWorkers(availableParallelism()) : workers)),
     })
     .prefault({}),
   auth: z
@@ -173,7 +178,7 @@ export const ENVIRONMENT: readonly (readonly [
   ['HEADWATER_STORAGE_PATH', ['storage', 'path'], (text) => text],
   ['HEADWATER_HOST', ['http', 'host'], (text) => text],
   ['HEADWATER_PORT', ['http', 'port'], Number],
-  ['HEADWATER_WORKERS', ['http', 'workers'], Number],
+  ['HEADWATER_WORKERS', ['http', 'workers'], (text) => (text === 'auto' ? text : Number(text))],
   ['HEADWATER_JWT_SECRET', ['auth', 'secret'], (text) => text],
   ['HEADWATER_JWKS_URLS', ['auth', 'jwksUrls'], readList],
   ['HEADWATER_AUDIENCE', ['auth', 'audience'], readList],
@@ -213,6 +218,10 @@ function checkVariable(variable: string, path: readonly [string, string], value:
     'bad-settings',
     `Cannot use the environment variable ${variable}, which stands for ${path.join('.')}: ${problem.message}`,
   )
+}
+
+function isWorkers(value: unknown): boolean {
+  return value === 'auto' || (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 64)
 }
 
 function dropUndefined(settings: { readonly [setting: string]: unknown } | undefined): { [setting: string]: unknown } {
