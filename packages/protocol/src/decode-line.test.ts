@@ -16,6 +16,8 @@ describe('a line', () => {
     { kind: 'stream-error', code: 'PSYNC_S2103', message: '' },
     { kind: 'stream-end', reason: 'config-changed', retryAfterMs: 0 },
     { kind: 'stream-end', reason: 'token-expired' },
+    { kind: 'stream-end', reason: 'token-revoked' },
+    { kind: 'stream-end', reason: 'shutdown', retryAfterMs: 5250 },
   ] as const)('that says why nothing follows is read back as it was written: %o', (line) => {
     expect(decodeLine(new TextDecoder().decode(encodeLine(line, 'ndjson')))).toEqual(line)
     expect(decodeBsonLine(encodeLine(line, 'bson'))).toEqual(line)

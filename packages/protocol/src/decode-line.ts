@@ -73,7 +73,7 @@ function fromWire(value: unknown): Line | UnknownLine {
   }
 }
 
-const END_REASONS: readonly StreamEndReason[] = ['token-expired', 'config-changed', 'shutdown']
+const END_REASONS: readonly StreamEndReason[] = ['token-expired', 'token-revoked', 'config-changed', 'shutdown']
 
 function retryAfterOf(wire: WireObject): { readonly retryAfterMs?: number } {
   if (!wire.has('retry_after_ms')) return {}

@@ -16,7 +16,7 @@ export type Line =
   | { readonly kind: 'stream-end'; readonly reason: StreamEndReason; readonly retryAfterMs?: number }
 
 /** `other`: one that this version does not know. */
-export type StreamEndReason = 'token-expired' | 'config-changed' | 'shutdown' | 'other'
+export type StreamEndReason = 'token-expired' | 'token-revoked' | 'config-changed' | 'shutdown' | 'other'
 
 /** A line whose key this version does not know: logged and ignored, so an older client survives a newer service. */
 export type UnknownLine = { readonly kind: 'unknown'; readonly wireKind: string }

@@ -114,7 +114,8 @@ test('[protocol 53] building anew ends the streams, and clients get everything u
   expect([status, json.data]).toEqual([200, { slot_name: expect.any(String) }])
   let line = await before.next()
   while (line?.kind === 'token_expires_in') line = await before.next()
-  expect(line).toBeUndefined()
+  expect(line?.text).toBe('{"stream_end":{"reason":"config_changed"}}\n')
+  expect(await before.next()).toBeUndefined()
   const readiness = async (): Promise<number> => (await fetch(`${stage.url}/probes/readiness`)).status
   await expect.poll(readiness, { timeout: 20_000 }).toBe(200)
   await using after = await openLines(stage.url, tokenOf('ann'), { raw_data: true })

@@ -114,9 +114,12 @@ describe('a token', () => {
     const claims = valid()
     await using stream = await openLines(stage.url, await withSecret({ ...claims, exp: claims.iat + 2 }), {})
     const seen: number[] = []
+    const kinds: string[] = []
     for (let line = await stream.next(); line !== undefined; line = await stream.next()) {
+      kinds.push(line.kind)
       if (line.kind === 'token_expires_in') seen.push(line.json.token_expires_in)
     }
+    expect(kinds.slice(-2)).toEqual(['stream_end', 'token_expires_in'])
     expect(seen.at(-1)).toBe(0)
     for (const seconds of seen) expect(Number.isInteger(seconds) && seconds >= 0).toBe(true)
   })

@@ -284,7 +284,8 @@ test('[protocol 53] another sync config ends all streams in good order, and buck
   expect(outcome).toMatchObject({ kind: 'replaced' })
   let line = await before.next()
   while (line?.kind === 'token_expires_in') line = await before.next()
-  expect(line).toBeUndefined()
+  expect(line?.text).toBe('{"stream_end":{"reason":"config_changed"}}\n')
+  expect(await before.next()).toBeUndefined()
   const names: string[] = []
   await expect
     .poll(

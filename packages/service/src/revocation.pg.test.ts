@@ -80,8 +80,8 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
 
     await revoke(name('eve'))
     const revokedAt = performance.now()
-    expect(await lastLines(http)).toEqual([0])
-    expect(await linesOf(socket, 1)).toEqual([{ token_expires_in: 0 }])
+    expect(await lastLines(http)).toEqual(REVOKED)
+    expect(await linesOf(socket, 2)).toEqual(REVOKED)
     expect(await socket.next()).toEqual({ kind: 'complete', streamId: 1 })
     expect(performance.now() - revokedAt).toBeLessThan(PATIENCE_MS)
 
@@ -113,7 +113,7 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
     await using tablet = await openLines(stage.url, tokenOf(name('dora')), { raw_data: true, client_id: 'tablet' })
     for (const stream of [phone, tablet]) await stream.until('checkpoint_complete')
     await revoke(name('dora'), { client_id: 'phone' })
-    expect(await lastLines(phone)).toEqual([0])
+    expect(await lastLines(phone)).toEqual(REVOKED)
     const token = tokenOf(name('dora'))
     expect((await callWith(token, '/write-checkpoint2.json?client_id=phone')).status).toBe(401)
     expect((await callWith(token, '/write-checkpoint2.json?client_id=tablet')).status).toBe(200)
@@ -126,7 +126,7 @@ describe.each(Object.entries(WAYS))('%s', (way, revoke) => {
     await using stream = await openLines(stage.url, lost ?? '', { raw_data: true })
     await stream.until('checkpoint_complete')
     await revoke(name('fred'), { token_id: 'lost' })
-    expect(await lastLines(stream)).toEqual([0])
+    expect(await lastLines(stream)).toEqual(REVOKED)
     expect([(await outcomesOf(lost ?? ''))[0], (await outcomesOf(kept ?? ''))[0]]).toEqual(['over', 200])
   })
 })
@@ -161,7 +161,7 @@ test('a row of a transaction that was open for long counts as soon as it is comm
   await expect.poll(async () => (await outcomesOf(late))[0], { timeout: PATIENCE_MS }).toBe('over')
   expect((await outcomesOf(old))[0]).toBe(200)
   await database.sql('COMMIT')
-  expect(await lastLines(stream)).toEqual([0])
+  expect(await lastLines(stream)).toEqual(REVOKED)
 })
 
 test('what was revoked stays revoked when the service is killed right after it has said so', async () => {
@@ -233,12 +233,14 @@ function freshTokenOf(userId: string): string {
   return tokenOf(userId, 300, { iat: Math.floor(Date.now() / 1000) + 1 })
 }
 
-/** The lines from the one on that says that the token has ended, by their seconds; -1 for any other line. */
-async function lastLines(stream: OpenedStream): Promise<readonly number[]> {
-  const said: number[] = []
+/** How a stream ends whose token is revoked. */
+const REVOKED = [{ stream_end: { reason: 'token_revoked' } }, { token_expires_in: 0 }]
+
+/** The lines from the one on that says why the stream ends. */
+async function lastLines(stream: OpenedStream): Promise<readonly object[]> {
+  const said: object[] = []
   for (let line = await stream.next(); line !== undefined; line = await stream.next()) {
-    const seconds: number | undefined = line.json.token_expires_in
-    if (seconds === 0 || said.length > 0) said.push(seconds ?? -1)
+    if (line.kind === 'stream_end' || said.length > 0) said.push(line.json)
   }
   return said
 }

@@ -19,6 +19,7 @@ import type { NoteResolved } from './sync/prepare.ts'
 import { Alarms } from './sync/alarms.ts'
 import { openSyncStream } from './sync/session.ts'
 import { SharedRounds } from './sync/shared-rounds.ts'
+import { chooseRetryAfterMs } from './sync/stream-end.ts'
 import { Turns } from './sync/turns.ts'
 
 /** Opening a stream costs its user as many requests as it has so many buckets: the time that it takes grows with them. */
@@ -82,6 +83,14 @@ export function startServing(serving: ServingParts): Serving {
   }
   const clock = systemClock
   const alarms = new Alarms(clock)
+  // What ends streams here ends them in the other workers too, which have about as many.
+  const ofAll = (streams: number): number => streams * Math.max(1, http.workers)
+  const together = {
+    random: Math.random,
+    chooseRetryAfterMs: (streams: number) => chooseRetryAfterMs(ofAll(streams), Math.random),
+    log,
+    metrics,
+  }
   const syncParts = {
     noteResolved,
     turns: new Turns(),
@@ -90,13 +99,12 @@ export function startServing(serving: ServingParts): Serving {
     rounds,
     alarms,
     clock,
-    random: Math.random,
-    log,
-    metrics,
+    ...together,
   }
   const { requestWriteCheckpoint } = replicating
   const parts: HttpParts = {
     ...replicating,
+    ...together,
     verify: verifier.verify,
     revocations,
     openStream: (open, signal) => openSyncStream(syncParts, open, signal),
@@ -104,9 +112,6 @@ export function startServing(serving: ServingParts): Serving {
     limits,
     limitWatch,
     rates,
-    random: Math.random,
-    metrics,
-    log,
     nowMs: Date.now,
   }
   const hasOwnPort = api.port !== undefined

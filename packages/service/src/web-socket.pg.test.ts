@@ -49,9 +49,12 @@ test('[protocol 87] the token’s end is told 20 s before, with no keepalive lin
   expect(lines[2]).toEqual({ token_expires_in: 20 })
 })
 
-test('[protocol 87] at the token’s end 0 is told, and the stream completes', async () => {
+test('[protocol 87] at the token’s end it is told why, and 0, and the stream completes', async () => {
   const client = await connect('carl', 2)
-  expect((await linesOf(client, 3))[2]).toEqual({ token_expires_in: 0 })
+  expect((await linesOf(client, 4)).slice(2)).toEqual([
+    { stream_end: { reason: 'token_expired' } },
+    { token_expires_in: 0 },
+  ])
   expect(await client.next()).toEqual({ kind: 'complete', streamId: 1 })
 })
 

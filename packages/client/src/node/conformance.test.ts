@@ -307,7 +307,8 @@ describe('credentials', () => {
   test.each([
     ['token_expires_in: 0', { token_expires_in: 0 }],
     ['an error that is the fault of the token', { stream_error: { code: 'PSYNC_S2107', message: 'revoked' } }],
-    ['an end that is the fault of the token', { stream_end: { reason: 'token_expired' } }],
+    ['an end because the token has expired', { stream_end: { reason: 'token_expired' } }],
+    ['an end because the token was revoked', { stream_end: { reason: 'token_revoked' } }],
   ])('[protocol 98] are discarded at %s', async (_what, line) => {
     const device = await connectNumbered()
     await using _ = device.opened

@@ -1,4 +1,4 @@
-import { createManualClock } from '@headwater/testkit'
+import { createManualClock, seededRandom } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { backoffMs, Pause, planPause, RETRY_AFTER_MAX_MS } from './backoff.ts'
 
@@ -27,6 +27,19 @@ describe('a pause that the other side asked for', () => {
   test('[protocol 102] goes on as any pause does after so many failures', () => {
     const { firmMs, restMs } = planPause({ ...rule, failures: 9, random: 0.5 })
     expect([firmMs, firmMs + restMs]).toEqual([37_500, 60_000])
+  })
+
+  test('leaves those spread who were asked for different ones: at most about as many a second', () => {
+    const random = seededRandom(3)
+    const clients = Array.from({ length: 10_000 }, () =>
+      planPause({ ...rule, retryAfterMs: 5_000 + 20_000 * random.fraction(), random: random.fraction() }),
+    )
+    const seconds = new Map<number, number>()
+    for (const { firmMs, restMs } of clients) {
+      const second = Math.floor((firmMs + restMs) / 1000)
+      seconds.set(second, (seconds.get(second) ?? 0) + 1)
+    }
+    expect(Math.max(...seconds.values())).toBeLessThan(600)
   })
 
   test('is bounded: a mistake there does not cut a device off', () => {

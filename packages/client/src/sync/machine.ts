@@ -1,5 +1,5 @@
 import { HeadwaterError } from '@headwater/protocol'
-import type { BucketEntry, BucketName, Line, StreamEntry, UnknownLine } from '@headwater/protocol'
+import type { BucketEntry, BucketName, Line, StreamEndReason, StreamEntry, UnknownLine } from '@headwater/protocol'
 import type { Completion, CompletionOutcome } from '../store/complete.ts'
 import type { DataLine } from '../store/data.ts'
 import type { StreamKey } from '../store/subscriptions.ts'
@@ -93,6 +93,9 @@ const TOKEN_RENEW_SECONDS = 30
 /** How the codes of everything begin that is wrong with a token. */
 const TOKEN_CODES = 'PSYNC_S21'
 
+/** Reasons for which a stream ends that another token mends. */
+const TOKEN_REASONS: ReadonlySet<StreamEndReason> = new Set(['token-expired', 'token-revoked'])
+
 export const OFF: SyncState = { at: 'off', iteration: 0 }
 
 /** The next state and what to do, in order. Knows no clock, no network and no database. */
@@ -176,7 +179,7 @@ function stepLine(state: Listening, line: Line | UnknownLine): Step {
     case 'stream-end': {
       const [next, effects] = fail(state, undefined, line.retryAfterMs)
       const message = `The service ended the stream: ${line.reason}`
-      const discard: SyncEffect[] = line.reason === 'token-expired' ? [{ kind: 'discard-credentials' }] : []
+      const discard: SyncEffect[] = TOKEN_REASONS.has(line.reason) ? [{ kind: 'discard-credentials' }] : []
       return [next, [{ kind: 'log', level: 'info', message }, ...discard, ...effects]]
     }
     case 'data':

@@ -48,6 +48,8 @@ export type StreamAnswer = {
   readonly encoding: ContentEncoding
   /** Each chunk is flushed to the client at once. */
   readonly chunks: AsyncIterable<Uint8Array>
+  /** The line that tells the client why its stream breaks off. */
+  readonly tellFailure: (error: unknown) => Uint8Array
   /** Called once, whatever happens, when the stream is over. `bytesSent` is before compression. */
   readonly ended: (outcome: { readonly bytesSent: number }) => void
 }

@@ -14,8 +14,8 @@ export type HttpParts = {
   readonly verify: Verify
   readonly revocations: Pick<Revocations, 'isRevoked' | 'watch'>
   /**
-   * Encoded lines in chunks that end on line boundaries. Fails before the first chunk when the request cannot be served;
-   * ends quietly when `signal` aborts.
+   * Encoded lines, in chunks. Fails before the first chunk when the request cannot be served, later between two lines.
+   * Ends when `signal` aborts: with a line that says so if that is because of a `StreamsEnd`, else without a word.
    */
   readonly openStream: (open: StreamOpen, signal: AbortSignal) => AsyncIterable<Uint8Array>
   /** The new number of this user or client; throws `no-sync-config` as long as nothing is replicated. */
@@ -40,6 +40,8 @@ export type HttpParts = {
   readonly nowMs: () => number
   /** At least 0, below 1. */
   readonly random: () => number
+  /** For clients that lose so many streams of this process together; undefined when it does not matter. */
+  readonly chooseRetryAfterMs: (streams: number) => number | undefined
 }
 
 /** How much there may be of what the outside can make grow. */

@@ -79,6 +79,7 @@ export function open(
       limitWatch: createLimitWatch({ log, metrics, nowMs: () => NOW_MS }),
       rates: new RequestRates((parts.limits ?? TEST_LIMITS).userRequestsPerSecond, () => NOW_MS),
       random: () => 0,
+      chooseRetryAfterMs: () => undefined,
       metrics,
       log,
       nowMs: () => NOW_MS,

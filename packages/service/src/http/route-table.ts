@@ -55,13 +55,20 @@ const CLIENT_ROUTES = {
   syncStream: {
     method: 'POST',
     path: '/sync/stream',
-    summary: 'Opens a sync stream: one line after the other until either side ends it.',
+    summary:
+      'Opens a sync stream: one line after the other until either side ends it. Before the service does, it says why: `stream_end` or `stream_error`.',
     token: 'client',
     body: ref('SyncRequest'),
     answer: {
       'application/x-ndjson': {
         type: 'string',
-        description: 'Lines of JSON, each with one key; unknown keys are to be passed over.',
+        description: [
+          'Lines of JSON, each with one key; unknown keys are to be passed over.',
+          'Where the service ends a stream that has begun, there is {"stream_end":{"reason","retry_after_ms"?}} before the',
+          'end, with the reason token_expired, token_revoked (token_expires_in 0 follows these two), config_changed or',
+          'shutdown; before a stream breaks off, {"stream_error":{"code","message","retry_after_ms"?}}. Clients may leave',
+          'at either. Who is asked to leave some time, as many lose their streams together, should do so.',
+        ].join(' '),
       },
       'application/vnd.powersync.bson-stream': {
         type: 'string',

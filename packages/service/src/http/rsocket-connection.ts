@@ -1,5 +1,6 @@
 import { toTokenHolder } from '../auth/revocation.ts'
 import type { RevocationWatch } from '../auth/revocations.ts'
+import type { StreamsEnd } from '../sync/stream-end.ts'
 import { findRevoked } from './authorize.ts'
 import { tellCode, tellError, tellNotFound, type ToldError } from './error-response.ts'
 import { formatError, formatInterruption } from './error-text.ts'
@@ -160,9 +161,9 @@ export class RsocketConnection {
   }
 
   /** Ends every stream in good order, and then the connection. */
-  stop(): void {
+  stop(end: StreamsEnd): void {
     this.#isStopping = true
-    for (const { abort } of this.#active.values()) abort.abort()
+    for (const { abort } of this.#active.values()) abort.abort(end)
     if (this.#active.size === 0) this.#close('stopping')
   }
 

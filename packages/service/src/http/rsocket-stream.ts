@@ -1,3 +1,4 @@
+import { StreamsEnd } from '../sync/stream-end.ts'
 import { DocumentCutter } from './cut-documents.ts'
 import type { SharedFrames } from './shared-frames.ts'
 import type { OpenedStream } from './sync-streams.ts'
@@ -29,7 +30,7 @@ export class RsocketStream {
   #credit: number
   #proceed: (() => void) | undefined
 
-  /** `signal` ends the stream, with nothing more sent. */
+  /** `signal` ends the stream: with a `StreamsEnd` after what its lines still say, if there is credit for it; else at once. */
   constructor(streamId: number, credit: number, { socket, frames }: StreamWire, signal: AbortSignal) {
     this.#streamId = streamId
     this.#credit = Math.min(credit, CREDIT_MAX)
@@ -71,7 +72,7 @@ export class RsocketStream {
     return { hasSent: bytesSent > 0, error }
   }
 
-  /** Waits until the client wants a payload. False when it wants no more. */
+  /** Waits until the client wants a payload. False when it wants no more, and when the stream ends before it wants one. */
   async #mayGoOn(): Promise<boolean> {
     while (this.#credit === 0 && !this.#signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -79,6 +80,7 @@ export class RsocketStream {
       await promise
       this.#proceed = undefined
     }
-    return !this.#signal.aborted
+    const { aborted, reason } = this.#signal
+    return this.#credit > 0 && (!aborted || reason instanceof StreamsEnd)
   }
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refuse } from '../auth/claims.ts'
+import { StreamsEnd } from '../sync/stream-end.ts'
 import { endless, open, openSlowly, start, withToken, JSON_TYPE, AUTHORIZED, NOW_MS } from './http-server.test-parts.ts'
 import type { Health } from './probes.ts'
 
@@ -218,6 +219,24 @@ describe('stopping', () => {
     await server.stop(5_000)
     expect(await text).toBe('{"token_expires_in":60}\n')
     await expect(fetch(`${url}/probes/liveness`)).rejects.toThrow()
+  })
+
+  test('tells streams why, and how many end with them', async () => {
+    const reasons: unknown[] = []
+    const { url, server } = await start({
+      openStream: async function* (_open, signal) {
+        yield Buffer.from('{"token_expires_in":60}\n')
+        if (!signal.aborted) await once(signal, 'abort')
+        reasons.push(signal.reason)
+      },
+    })
+    const responses = [
+      await fetch(`${url}/sync/stream`, withToken({})),
+      await fetch(`${url}/sync/stream`, withToken({})),
+    ]
+    await Promise.all([server.stop(5_000), ...responses.map((response) => response.text())])
+    const end = new StreamsEnd('shutdown', 2)
+    expect(reasons).toEqual([end, end])
   })
 
   test('lets a request that is being answered finish', async () => {

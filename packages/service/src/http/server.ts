@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { StreamsEnd } from '../sync/stream-end.ts'
 import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
 import { answerCode, answerError, spreadRetryAfter } from './error-response.ts'
@@ -24,9 +25,8 @@ const TIMEOUTS_CHECK_MS = 2_000
 /** Longer than load balancers keep their connections, so that they close first and no request is lost in between. */
 const KEEP_ALIVE_MS = 75_000
 
-/** Why a request is aborted. Not errors, which would cost a stack trace each. */
+/** Why a request is aborted, besides a `StreamsEnd`. Not an error, which would cost a stack trace each. */
 const GONE = Symbol('the client is gone')
-const STOPPING = Symbol('the service is stopping')
 
 export type HttpServer = {
   /** Throws `port-in-use`, or `bad-settings` for an address that is not this machine's. Port 0 takes any free one. */
@@ -107,8 +107,9 @@ export function createHttpServer(parts: HttpParts, audience: Audience = 'everybo
     },
     stop: (graceMs) => {
       isStopping = true
-      for (const abort of open) abort.abort(STOPPING)
-      webSockets.stop()
+      const end = new StreamsEnd('shutdown', streams.count())
+      for (const abort of open) abort.abort(end)
+      webSockets.stop(end)
       return close(server, sockets, { graceMs, cutOff: webSockets.cutOff })
     },
   }
@@ -137,7 +138,7 @@ async function answer(parts: AnswerParts, request: HttpRequest, response: Server
   noteAnswered(parts, asked, response)
 }
 
-/** The boundary of a stream. What fails before the first byte is told; what fails later cuts the stream off. */
+/** The boundary of a stream. What fails before the first byte is an error; what fails later cuts the stream off. */
 async function answerStream(
   parts: AnswerParts,
   stream: StreamAnswer,

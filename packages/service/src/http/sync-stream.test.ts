@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib'
-import { HeadwaterError } from '@headwater/protocol'
+import { decodeBsonLine, encodeBson, HeadwaterError } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import {
   chunksOf,
@@ -248,6 +248,52 @@ describe('a failure of a stream', () => {
       await expect.poll(() => events.map(([level, event]) => `${level} ${event}`)).toContain('error request-failed')
     },
   )
+
+  test.each(['identity', 'gzip', 'zstd'])(
+    '[protocol 22, 29] after the first line is told as the last one, which arrives before the cut (%s)',
+    async (encoding) => {
+      const error = new HeadwaterError('too-many-buckets', 'Too many buckets: 1204 (limit of 1000)')
+      const { url } = await start({
+        openStream: () => failing(['{"a":1}\n'], error),
+        chooseRetryAfterMs: (streams) => 7_000 + streams,
+      })
+      const response = await fetch(`${url}/sync/stream`, withToken({ headers: { 'accept-encoding': encoding } }))
+      const { text, broke } = await readUntilBroken(response)
+      const told = { code: 'PSYNC_S2305', message: 'Too many buckets: 1204 (limit of 1000)', retry_after_ms: 7_001 }
+      expect(text).toBe(`{"a":1}\n${JSON.stringify({ stream_error: told })}\n`)
+      expect(broke).toBe(true)
+    },
+  )
+
+  test('[protocol 25] after the first document is told as a document, and says nothing of a cause that is not for clients', async () => {
+    const line = encodeBson({ a: 1 })
+    const { url } = await start({
+      openStream: async function* () {
+        yield line
+        throw new TypeError('x of undefined, at /var/lib')
+      },
+    })
+    const response = await fetch(
+      `${url}/sync/stream`,
+      withToken({ headers: { accept: BSON, 'accept-encoding': 'identity' } }),
+    )
+    const { bytes } = await readUntilBroken(response)
+    expect(decodeBsonLine(bytes.subarray(line.length))).toEqual({
+      kind: 'stream-error',
+      code: 'PSYNC_S2001',
+      message: 'Something went wrong',
+    })
+  })
+
+  test('after the first line is over for a client that leaves then, which is not waited for', async () => {
+    const { url, events } = await start({ openStream: () => failing(['{"a":1}\n'], new Error('disk gone')) })
+    const response = await fetch(`${url}/sync/stream`, withToken({}))
+    const reader = response.body?.getReader()
+    let text = ''
+    while (!text.includes('stream_error')) text += Buffer.from((await reader?.read())?.value ?? []).toString()
+    await reader?.cancel()
+    await expect.poll(() => events.map(([, event]) => event)).toContain('stream-closed')
+  })
 })
 
 describe('an open stream', () => {
@@ -324,4 +370,17 @@ describe('an open stream', () => {
 
 function gzipped(body: Buffer<ArrayBuffer>): RequestInit {
   return { body, headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } }
+}
+
+/** Everything that came, and whether it then broke off. */
+async function readUntilBroken({ body }: Response): Promise<{ text: string; bytes: Buffer; broke: boolean }> {
+  const pieces: Uint8Array[] = []
+  let broke = false
+  try {
+    for await (const piece of body ?? []) pieces.push(piece)
+  } catch {
+    broke = true
+  }
+  const bytes = Buffer.concat(pieces)
+  return { text: bytes.toString(), bytes, broke }
 }

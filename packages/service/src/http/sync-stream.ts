@@ -1,7 +1,9 @@
-import { decodeSyncRequest, encodeLine, type LineFormat } from '@headwater/protocol'
+import { type ControlLine, decodeSyncRequest, encodeLine, type LineFormat } from '@headwater/protocol'
 import type { Refusal } from '../auth/claims.ts'
 import { admit } from './admit.ts'
 import type { Answer, HttpRequest, WholeAnswer } from './answer.ts'
+import { tellError } from './error-response.ts'
+import { formatDescription } from './error-text.ts'
 import type { HttpParts } from './http-parts.ts'
 import { negotiateEncoding, negotiateFormat, STREAM_CONTENT_TYPES } from './negotiate.ts'
 import { answerRefusal, noteRefusal } from './refusal.ts'
@@ -12,7 +14,7 @@ import { weighRequest } from './user-requests.ts'
 /** `POST /sync/stream`; `streams` are the places of all transports. A malformed request is told before a missing token. */
 export function createSyncStreamRoute(
   parts: HttpParts,
-  { connections, requests, compressors, open }: SyncStreams,
+  { connections, requests, compressors, open, count }: SyncStreams,
 ): (request: HttpRequest) => Promise<Answer> {
   const bytesMax = parts.limits.requestBytesMax
   return async (request) => {
@@ -42,6 +44,7 @@ export function createSyncStreamRoute(
       headers: headersOf(lineFormat),
       encoding: releaseCompressor === undefined ? 'identity' : wanted,
       chunks,
+      tellFailure: (error) => encodeLine(tellFailure(error, parts.chooseRetryAfterMs(count())), lineFormat),
       ended: (outcome) => {
         place.release()
         memory.release()
@@ -49,6 +52,17 @@ export function createSyncStreamRoute(
         ended(outcome)
       },
     }
+  }
+}
+
+/** What fails one stream often fails all: their clients should not come back in one second either. */
+function tellFailure(error: unknown, retryAfterMs: number | undefined): ControlLine {
+  const told = tellError(error)
+  return {
+    kind: 'stream-error',
+    code: told.code,
+    message: formatDescription(told),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
 }
 

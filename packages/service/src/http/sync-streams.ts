@@ -37,7 +37,7 @@ export type StreamOpen = {
 export type StreamClient = {
   readonly transport: Transport
   readonly userAgent: string | undefined
-  /** Aborts when the client is gone or does not want the stream any more, and when the service stops. */
+  /** Aborts when the client is gone or does not want the stream any more; with a `StreamsEnd` when the service stops. */
   readonly signal: AbortSignal
   /** Ends its connection without a word. */
   readonly cutOff: () => void
@@ -62,12 +62,15 @@ export type SyncStreams = {
   readonly compressors: Slots
   /** Of WebSockets. */
   readonly frames: SharedFrames
+  /** How many are open. */
+  readonly count: () => number
   readonly open: (open: StreamOpen, client: StreamClient) => OpenedStream
 }
 
 export function createSyncStreams(parts: HttpParts): SyncStreams {
   const { limits, limitWatch, log, metrics, nowMs } = parts
   for (const transport of TRANSPORTS) metrics.change('headwater_sync_streams_count', 0, { transport })
+  let count = 0
   return {
     connections: new SharedRoom(limitWatch, {
       all: {
@@ -89,6 +92,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
     }),
     compressors: new Slots(COMPRESSED_MAX),
     frames: new SharedFrames(),
+    count: () => count,
     open: (open, { transport, userAgent = '', signal, cutOff }) => {
       const description = {
         transport,
@@ -102,6 +106,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
       revocation.listen(() => {
         grace = setTimeout(cutOff, REVOKED_GRACE_MS).unref()
       })
+      count += 1
       metrics.change('headwater_sync_streams_count', 1, { transport })
       log.info('stream-opened', {
         ...description,
@@ -113,6 +118,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
         ended: ({ bytesSent }) => {
           revocation.close()
           clearTimeout(grace)
+          count -= 1
           metrics.change('headwater_sync_streams_count', -1, { transport })
           log.info('stream-closed', { ...description, bytesSent, openMs: nowMs() - openedAtMs })
         },

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
+import type { StreamsEnd } from '../sync/stream-end.ts'
 import { type CloseReason, type ConnectionParts, RsocketConnection } from './rsocket-connection.ts'
 
 /** Bytes that may wait for one client, besides the frame being written: enough to keep a socket busy. */
@@ -75,8 +76,8 @@ export class WebSocketConnection {
   }
 
   /** Ends its streams in good order, and then itself. */
-  stop(): void {
-    this.#rsocket.stop()
+  stop(end: StreamsEnd): void {
+    this.#rsocket.stop(end)
   }
 
   cutOff(reason: CloseReason): void {

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { encodeBson } from '@headwater/protocol'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { VerifyResult } from '../auth/claims.ts'
+import { StreamsEnd } from '../sync/stream-end.ts'
 import { open, start } from './http-server.test-parts.ts'
 import {
   connectRsocket,
@@ -288,6 +289,26 @@ describe('stopping the service', () => {
     ])
     expect(await client.closed).toEqual({ code: 1001, reason: 'the service is stopping' })
     expect(await idle.closed).toMatchObject({ code: 1001 })
+  })
+
+  test('sends the last line of a stream, as far as there is credit for it', async () => {
+    const { server, url } = await startByHand({
+      openStream: async function* (_request, signal) {
+        yield encodeBson(LINE)
+        if (!signal.aborted) await once(signal, 'abort')
+        yield encodeBson({ last: signal.reason instanceof StreamsEnd ? signal.reason.streams : -1 })
+      },
+    })
+    const client = await openRsocket(url)
+    client.request({ credit: 2 })
+    client.request({ streamId: 3, credit: 1 })
+    expect((await client.take(2)).toSorted(byStream)).toEqual([nextLine(1, LINE), nextLine(3, LINE)])
+    await server.stop(2_000)
+    expect((await client.take(3)).toSorted(byStream)).toEqual([
+      nextLine(1, { last: 2 }),
+      { kind: 'complete', streamId: 1 },
+      { kind: 'complete', streamId: 3 },
+    ])
   })
 
   test('does not wait for a client that does not say goodbye', async () => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
+import type { StreamsEnd } from '../sync/stream-end.ts'
 import { answerCode, spreadRetryAfter } from './error-response.ts'
 import type { HttpParts } from './http-parts.ts'
 import type { Newcomers } from './newcomers.ts'
@@ -34,7 +35,7 @@ export type WebSockets = {
   /** Takes over the socket of a request that asks for it. */
   readonly upgrade: (message: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** Ends streams in good order, and then their connections. */
-  readonly stop: () => void
+  readonly stop: (end: StreamsEnd) => void
   /** Cuts off what is left. */
   readonly cutOff: () => void
 }
@@ -85,9 +86,9 @@ export function createWebSockets(parts: HttpParts, streams: SyncStreams, newcome
         connection.onClosed = () => open.delete(connection)
       })
     },
-    stop: () => {
+    stop: (end) => {
       isStopping = true
-      for (const connection of open) connection.stop()
+      for (const connection of open) connection.stop(end)
     },
     cutOff: () => {
       for (const connection of open) connection.cutOff('stopping')

@@ -15,7 +15,7 @@ test('when everything is built anew, streams end some at a time, whatever is com
     const session = feed.subscribe(`user-${index}`)
     session.onTouched = () => {
       ended += 1
-      expect(session.isOver).toBe(true)
+      expect(session.end).toMatchObject({ reason: 'config-changed', streams: 250 })
       session.close()
     }
   }

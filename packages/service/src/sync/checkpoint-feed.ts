@@ -3,6 +3,7 @@ import type { LoadedPlan, LoadOptions, LookupKey, Plan } from '@headwater/sync-c
 import type { StoredCheckpoint } from '../storage/delta.ts'
 import type { Clock } from '../clock.ts'
 import type { Commit, SyncStorage } from '../storage/storage.ts'
+import { StreamsEnd } from './stream-end.ts'
 import { SubscriberMap } from './subscriber-map.ts'
 
 export type FeedParts = {
@@ -49,10 +50,10 @@ export type SessionChange = {
 
 /** One session's place in the feed. */
 export class Subscription {
-  /** Called, until replaced, whenever there is something to take or the session is over. */
+  /** Called, until replaced, whenever there is something to take or the session ends. */
   onTouched: () => void = () => {}
-  /** What is served now was built anew, or the feed was stopped. */
-  isOver = false
+  /** Set when nothing more is to be told. */
+  end: StreamsEnd | undefined
   readonly #maps: FeedMaps
   readonly #writeCheckpointKey: string
   #interest: Interest = NO_INTEREST
@@ -78,6 +79,11 @@ export class Subscription {
     this.#replaceInterest(interest)
     const { newest } = this.#maps
     if (newest !== undefined && newest > seen) this.touch(newest).touchesAll = true
+  }
+
+  /** What is served now was built anew; the feed has not come to that yet. */
+  endAhead(): void {
+    this.end ??= new StreamsEnd('config-changed', this.#maps.byWriteCheckpoint.size)
   }
 
   take(): SessionChange | undefined {
@@ -170,8 +176,8 @@ export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): Che
 async function handOut(maps: FeedMaps, { storage, clock }: FeedParts, signal: AbortSignal): Promise<void> {
   const commits = storage.watchCommits(signal)
   const ending = new Set<Promise<void>>()
-  const end = (): void => {
-    const one = endAll(maps, clock, signal).finally(() => ending.delete(one))
+  const end = (reason: StreamsEnd['reason']): void => {
+    const one = endAll(maps, reason, { clock, signal }).finally(() => ending.delete(one))
     ending.add(one)
   }
   const head = await storage.readHead()
@@ -181,13 +187,13 @@ async function handOut(maps: FeedMaps, { storage, clock }: FeedParts, signal: Ab
   try {
     for await (const commit of commits) {
       // Without a generation at the start there was no session of an older one.
-      if (generation !== undefined && commit.generation !== generation) end()
+      if (generation !== undefined && commit.generation !== generation) end('config-changed')
       generation = commit.generation
       if (commit.checkpoint !== undefined) touchAll(maps, commit, commit.checkpoint)
-      else end()
+      else end('config-changed')
     }
   } finally {
-    end()
+    end('shutdown')
     await Promise.all(ending)
   }
 }
@@ -213,7 +219,7 @@ function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: Sto
   const touched = new Set<Subscription>()
   if (commit.touchesAll) {
     for (const session of maps.byWriteCheckpoint.all()) {
-      if (session.isOver) continue
+      if (session.end !== undefined) continue
       session.touch(checkpoint).touchesAll = true
       touched.add(session)
     }
@@ -238,10 +244,15 @@ function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: Sto
 const ENDED_AT_ONCE = 100
 const END_EVERY_MS = 100
 
-/** What is served was built anew: no session is told anything more, and they end some at a time. */
-async function endAll(maps: FeedMaps, clock: Clock, signal: AbortSignal): Promise<void> {
-  const ending = Array.from(maps.byWriteCheckpoint.all()).filter(({ isOver }) => !isOver)
-  for (const session of ending) session.isOver = true
+/** No session is told anything more, and they end some at a time. */
+async function endAll(
+  maps: FeedMaps,
+  reason: StreamsEnd['reason'],
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  const ending = Array.from(maps.byWriteCheckpoint.all()).filter(({ end }) => end === undefined)
+  const end = new StreamsEnd(reason, ending.length)
+  for (const session of ending) session.end = end
   for (let at = 0; at < ending.length; at += ENDED_AT_ONCE) {
     if (at > 0) await clock.wait(END_EVERY_MS, signal)
     for (const session of ending.slice(at, at + ENDED_AT_ONCE)) session.onTouched()

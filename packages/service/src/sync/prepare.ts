@@ -10,6 +10,9 @@ import type { SessionState } from './session-state.ts'
 import { readEntries, readTotals } from './sums.ts'
 import type { Turn, Turns } from './turns.ts'
 
+/** Sums of so few buckets are read in no time. */
+const QUICK_BUCKETS_MAX = 100
+
 /** What is needed of a request for as long as its stream is open. */
 export type KeptRequest = Omit<SyncRequest, 'buckets'>
 
@@ -88,7 +91,7 @@ export class Preparation {
     const served = await feed.readServed()
     if (served === undefined && this.#served === undefined) throw notReady()
     if (served === undefined || (this.#served !== undefined && this.#served.generation !== served.generation)) {
-      subscription.isOver = true
+      subscription.endAhead()
       return NOTHING_TO_TELL
     }
     this.#served = served
@@ -142,6 +145,11 @@ export class Preparation {
     if (!this.#isClosed) this.#pin = pinned.move()
     return plan
   }
+}
+
+/** Preparing for it takes less than any keepalive line could wait: most changes, for most clients. */
+export function isQuick({ touchesAll, mustResolve, buckets }: SessionChange): boolean {
+  return !touchesAll && !mustResolve && buckets.size <= QUICK_BUCKETS_MAX
 }
 
 /** `passed`: compaction has gone past the checkpoint, so that it cannot be served. */

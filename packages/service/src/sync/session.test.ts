@@ -1,28 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import {
-  decodeBsonLine,
-  decodeLine,
-  splitBson,
-  HeadwaterError,
-  type Line,
-  type SyncRequest,
-  toBucketName,
-  toOpId,
-  type UnknownLine,
-} from '@headwater/protocol'
-import type { GrantedBucket, LoadedPlan, Resolution } from '@headwater/sync-config'
-import { createManualClock, type ManualClock } from '@headwater/testkit'
+import { decodeBsonLine, HeadwaterError, splitBson, toBucketName, toOpId } from '@headwater/protocol'
 import { expect, test } from 'vitest'
-import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
-import type { BucketStorage } from '../storage/storage.ts'
-import { deltaAt, key, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
-import { Alarms } from './alarms.ts'
-import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
-import { openSyncStream } from './session.ts'
-import { Turns } from './turns.ts'
-import { SharedRounds } from './shared-rounds.ts'
+import { deltaAt, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
+import { startService } from './session.test-parts.ts'
 
 test('[protocol 31, 32, 44] a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
   await using service = await startService()
@@ -228,13 +207,13 @@ test('[protocol 64, 65] keepalive lines come every 20 seconds or so, once more b
   await service.storage.append(deltaAt(10, {}))
   const stream = service.connect({}, { expiresInMs: 65_000 })
   await stream.chunk()
-  const seconds: number[] = []
+  const seconds: unknown[] = []
   for (let line = stream.chunk(); ; line = stream.chunk()) {
     const chunk = await service.clockUntil(line)
     if (chunk.length === 0) break
-    seconds.push(...chunk.map((one) => (one.kind === 'token-expires-in' ? one.seconds : -1)))
+    seconds.push(...chunk.map((one) => (one.kind === 'token-expires-in' ? one.seconds : one)))
   }
-  expect(seconds).toEqual([45, 25, 20, 0])
+  expect(seconds).toEqual([45, 25, 20, { kind: 'stream-end', reason: 'token-expired' }, 0])
 })
 
 test('[protocol 66] a token that has just expired gets the line that says so, and nothing else', async () => {
@@ -325,7 +304,8 @@ test('[protocol 53] a new generation ends the streams of the old one normally', 
   await stream.chunk()
   const next = stream.chunk()
   await service.storage.startGeneration(origin())
-  expect(await next).toEqual([])
+  expect(await next).toEqual([{ kind: 'stream-end', reason: 'config-changed' }])
+  expect(await stream.chunk()).toEqual([])
 })
 
 test('what is committed while the buckets of a client are looked up is not missed', async () => {
@@ -362,7 +342,7 @@ test('a client is not told of buckets that were looked up while a new generation
     void service.storage.startGeneration(origin())
   }
   await service.storage.append(deltaAt(20, { lookups: [lookupChange('2', [], [lookup('members', '["b"]')])] }))
-  expect(await next).toEqual([])
+  expect(await next).toEqual([{ kind: 'stream-end', reason: 'config-changed' }])
 })
 
 test('[protocol 26] a client that asks for BSON gets BSON', async () => {
@@ -378,145 +358,8 @@ test('[protocol 26] a client that asks for BSON gets BSON', async () => {
   ])
 })
 
-type ServiceOptions = {
-  readonly grants?: Readonly<Record<string, number>>
-  /** Also buckets `dynamic-…` by the entries of the lookup `members`. */
-  readonly dynamic?: boolean
-  readonly resolveAfter?: (clock: ManualClock) => Promise<void>
-  readonly wrapStorage?: (storage: BucketStorage) => BucketStorage
-}
-
-type Connect = { readonly expiresInMs?: number; readonly format?: 'ndjson' | 'bson' }
-
-async function startService({
-  grants = { lists: 3, todos: 3 },
-  dynamic = false,
-  resolveAfter = async () => {},
-  wrapStorage = (storage) => storage,
-}: ServiceOptions = {}) {
-  const path = await mkdtemp(join(tmpdir(), 'headwater-session-'))
-  const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
-  const metrics = { add: () => {}, set: () => {}, change: () => {}, observe: () => {} }
-  const storage = wrapStorage(await openSqliteStorage({ path, log }))
-  await storage.startGeneration(origin())
-  const clock = createManualClock()
-  const stop = new AbortController()
-  const resolve: LoadedPlan['resolve'] = async (_, readLookups) => {
-    await resolveAfter(clock)
-    const lookupKeys = dynamic ? [key('members')] : []
-    const entries = (await readLookups(lookupKeys)).flat().map((outputs) => JSON.parse(outputs) as string[])
-    const names = [...Object.entries(grants), ...entries.map(([name]) => [`dynamic-${name}`, 3] as const)]
-    return resolutionOf(
-      names.map(([name, priority]) => granted(name, priority)),
-      lookupKeys,
-    )
-  }
-  const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
-  const feed: CheckpointFeed = createCheckpointFeed(
-    { storage, clock, loadPlan: () => plan, bucketsMax: 1000 },
-    stop.signal,
-  )
-  const parts = {
-    storage,
-    feed,
-    rounds: new SharedRounds(storage),
-    alarms: new Alarms(clock),
-    clock,
-    random: () => 0.5,
-    log,
-    metrics,
-    noteResolved: () => {},
-    turns: new Turns(),
-  }
-
-  const open = (request: Partial<SyncRequest> = {}, { expiresInMs = 3_600_000, format = 'ndjson' }: Connect = {}) =>
-    openSyncStream(
-      parts,
-      {
-        request: { ...emptyRequest(), ...request },
-        user: { userId: 'ann', claims: {}, expiresAtMs: clock.nowMs() + expiresInMs },
-        format,
-      },
-      stop.signal,
-    )
-
-  return {
-    storage,
-    open,
-    connect: (request: Partial<SyncRequest> = {}, options: Connect = {}) => readerOf(open(request, options)),
-    /** Lets time pass until `work` is done. */
-    clockUntil: async <T>(work: Promise<T>): Promise<T> => {
-      const progress = { isDone: false }
-      void work
-        .catch(() => {})
-        .finally(() => {
-          progress.isDone = true
-        })
-      while (!progress.isDone) {
-        await clock.advance(500)
-        // The stream may have given others a turn.
-        await new Promise(setImmediate)
-      }
-      return work
-    },
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await feed.ended
-      await storage[Symbol.asyncDispose]()
-      await rm(path, { recursive: true })
-    },
-  }
-}
-
-const LINE_FEED = 0x0a
-
-/** `chunk` reads on until a line ends. */
-function readerOf(stream: AsyncIterableIterator<Uint8Array, undefined>) {
-  const chunk = async (): Promise<(Line | UnknownLine)[]> => {
-    const pieces: Uint8Array[] = []
-    do {
-      const { value } = await stream.next()
-      if (value === undefined) {
-        expect(pieces).toEqual([])
-        return []
-      }
-      pieces.push(value)
-    } while (pieces.at(-1)?.at(-1) !== LINE_FEED)
-    const text = Buffer.concat(pieces).toString()
-    return text.trimEnd().split('\n').map(decodeLine)
-  }
-  const until = async (kind: Line['kind']) => {
-    const lines: (Line | UnknownLine)[] = []
-    while (!lines.some((line) => line.kind === kind)) lines.push(...(await chunk()))
-    return lines
-  }
-  const bytes = async () => (await stream.next()).value ?? new Uint8Array(0)
-  return { chunk, until, bytes }
-}
-
-function granted(name: string, priority: number): GrantedBucket {
-  return { bucket: toBucketName(name), priority, reasons: [{ kind: 'default', stream: 0 }] }
-}
-
-function resolutionOf(buckets: readonly GrantedBucket[], lookupKeys: Resolution['lookupKeys']): Resolution {
-  return { buckets, streams: [{ name: 'all', isDefault: true, errors: [] }], lookupKeys, exceeded: [] }
-}
-
 function bucketAt(name: string, after: number) {
   return { name: toBucketName(name), after: toOpId(BigInt(after)) }
-}
-
-function emptyRequest(): SyncRequest {
-  return {
-    buckets: [],
-    clientId: undefined,
-    parameters: {},
-    appMetadata: {},
-    rawData: true,
-    includeDefaults: true,
-    namesStreams: false,
-    subscriptions: [],
-  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -4,6 +4,7 @@ import {
   type BucketName,
   type ControlLine,
   type OperationFormat,
+  type StreamEndReason,
   type SyncRequest,
   writeCheckpointKey,
 } from '@headwater/protocol'
@@ -18,9 +19,10 @@ import { Alarm, type Alarms } from './alarms.ts'
 import { Keepalive } from './keepalive.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { SendPlan } from './plan-send.ts'
-import { type KeptRequest, type NoteResolved, Preparation } from './prepare.ts'
+import { isQuick, type KeptRequest, type NoteResolved, Preparation } from './prepare.ts'
 import { SessionState } from './session-state.ts'
 import type { SharedRounds } from './shared-rounds.ts'
+import { StreamsEnd } from './stream-end.ts'
 import type { Turns } from './turns.ts'
 import { Wake } from './wake.ts'
 
@@ -30,6 +32,8 @@ export type SyncParts = {
   readonly clock: Clock
   /** At least 0, below 1. */
   readonly random: () => number
+  /** For clients that lose so many streams of this process together; undefined when it does not matter. */
+  readonly chooseRetryAfterMs: (streams: number) => number | undefined
   readonly log: Log
   readonly metrics: Metrics
   /** Of all streams of this storage. */
@@ -58,15 +62,13 @@ const LINE_OPERATIONS_MAX = 1_000
 /** Lines are handed on when there are so many bytes of them, or when nothing more is to be sent now. */
 const FLUSH_BYTES = 65_536
 
-/** Sums of so few buckets are read in no time. */
-const QUICK_BUCKETS_MAX = 100
-
 /** A download is not interrupted by a newer checkpoint before so many operations: else it might never get on. */
 const INTERRUPT_FROM_OPERATIONS = 1_000
 
 /**
  * The lines of one sync stream, encoded, in chunks; a long line may be several. Ends after the token has expired or was
- * revoked, when what is served was built anew, or when `signal` aborts. Throws before the first chunk when the request
+ * revoked, when what is served was built anew, or when `signal` aborts; and says why, unless its client is gone or was
+ * told nothing yet, so that it can still get another answer. Throws before the first chunk when the request
  * cannot be served (`no-sync-config`, `too-many-buckets`); what is thrown later should cut the connection.
  */
 export function openSyncStream(
@@ -98,6 +100,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #state: SessionState
   readonly #preparation: Preparation
   readonly #keepalive: Keepalive
+  readonly #revocation: RevocationWatch | undefined
   readonly #lines = new LineBuffer()
   readonly #wake = new Wake()
   readonly #alarm = new Alarm(this.#wake.call)
@@ -109,6 +112,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   #operationsSent = 0
   /** When the oldest change that is being told was shown. */
   #shownAtMs: number | undefined
+  #hasBegun = false
   /** No line may follow those that wait. */
   #hasEnded = false
   #isClosed = false
@@ -139,6 +143,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     this.#telling = this.#tell()
     subscription.onTouched = this.#wake.call
     signal.addEventListener('abort', this.#wake.call)
+    this.#revocation = revocation
     revocation?.listen(() => {
       this.#keepalive.end(clock.nowMs())
       this.#wake.call()
@@ -325,6 +330,7 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   }
 
   #push(line: ControlLine): void {
+    this.#hasBegun = true
     this.#lines.push(encodeLine(line, this.#format === 'bson' ? 'bson' : 'ndjson'))
   }
 
@@ -351,15 +357,29 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     return await work
   }
 
-  /** False when no line may follow. Adds the keepalive line that is due, if one is. */
+  /** False when no line may follow. Adds the keepalive line that is due, if one is, and why the stream ends. */
   #mayGoOn(): boolean {
-    if (this.#signal.aborted || this.#subscription.isOver) this.#hasEnded = true
     if (this.#hasEnded) return false
+    const end: unknown = this.#signal.aborted ? this.#signal.reason : this.#subscription.end
+    if (end !== undefined) {
+      if (end instanceof StreamsEnd) this.#pushEnd(end.reason, this.#parts.chooseRetryAfterMs(end.streams))
+      this.#hasEnded = true
+      return false
+    }
     const seconds = this.#keepalive.takeDue(this.#parts.clock.nowMs())
     if (seconds === undefined) return true
+    if (seconds === 0) {
+      // First, as clients that know nothing of it leave at the line after it.
+      this.#pushEnd(this.#revocation?.isRevoked === true ? 'token-revoked' : 'token-expired', undefined)
+      this.#hasEnded = true
+    }
     this.#push({ kind: 'token-expires-in', seconds })
-    if (seconds === 0) this.#hasEnded = true
     return seconds > 0
+  }
+
+  #pushEnd(reason: StreamEndReason, retryAfterMs: number | undefined): void {
+    if (!this.#hasBegun) return
+    this.#push({ kind: 'stream-end', reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
   }
 
   /** Until something wakes this stream: a change, its end, work that is done, or a keepalive line that is due. */
@@ -371,9 +391,4 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     }
     return this.#wake.sleep()
   }
-}
-
-/** Preparing for it takes less than any keepalive line could wait: most changes, for most clients. */
-function isQuick({ touchesAll, mustResolve, buckets }: SessionChange): boolean {
-  return !touchesAll && !mustResolve && buckets.size <= QUICK_BUCKETS_MAX
 }

@@ -4,6 +4,11 @@ import type { Subscription } from './checkpoint-feed.ts'
 export class SubscriberMap<Key> {
   readonly #subscribers = new Map<Key, Subscription | Set<Subscription>>()
 
+  /** Keys that have subscribers. */
+  get size(): number {
+    return this.#subscribers.size
+  }
+
   add(key: Key, subscription: Subscription): void {
     const known = this.#subscribers.get(key)
     if (known === undefined) this.#subscribers.set(key, subscription)

@@ -76,6 +76,7 @@ async function runScenario(seed: number): Promise<void> {
     rounds: new SharedRounds(storage),
     alarms: new Alarms(systemClock),
     clock: systemClock,
+    chooseRetryAfterMs: () => undefined,
     random: Math.random,
     log,
     metrics,

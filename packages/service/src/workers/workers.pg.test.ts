@@ -117,7 +117,7 @@ test('a request to stop ends the streams of all workers at a line, and then the 
   // A terminal sends its signals to workers too, and they must not run ahead.
   for (const pid of pids) process.kill(pid, 'SIGTERM')
   const stopped = service.stop()
-  for (const stream of streams) expect(await readToEnd(stream)).toBe('ended')
+  for (const stream of streams) expect(await lastTextOf(stream)).toBe('{"stream_end":{"reason":"shutdown"}}\n')
   expect(await stopped).toBe(0)
   expect(pids.filter(isAlive)).toEqual([])
 })
@@ -142,7 +142,7 @@ test('another sync config ends the streams at each worker, and clients get other
     body: SYNC_CONFIG.replace('* FROM todos', 'id, upper(title) AS title FROM todos'),
   })
   expect(deployed.status).toBe(200)
-  for (const stream of streams) expect(await readToEnd(stream)).toBe('ended')
+  for (const stream of streams) expect(await lastTextOf(stream)).toBe('{"stream_end":{"reason":"config_changed"}}\n')
   await service.untilReady()
   await untilLine(await connect(), ({ text }) => text.includes('MILK'))
 })
@@ -156,7 +156,7 @@ test('a revoked token ends its streams at each worker, and is refused by each', 
     body: JSON.stringify({ user_id: 'ann' }),
   })
   expect(answer.status).toBe(200)
-  for (const stream of streams) expect(await readToEnd(stream)).toBe('ended')
+  for (const stream of streams) expect(await lastTextOf(stream)).toBe('{"token_expires_in":0}\n')
   const again = async (): Promise<readonly (string | undefined)[]> => {
     await using stream = await openLines(service.url, tokenOf('ann'), { raw_data: true })
     return [(await stream.next())?.text, (await stream.next())?.text]
@@ -291,18 +291,15 @@ async function untilLine(stream: OpenedStream, isIt: (line: RawLine) => boolean)
   throw new Error('The stream ended before')
 }
 
-/** `cut`: without a proper end. */
-async function readToEnd(stream: OpenedStream): Promise<'ended' | 'cut'> {
-  try {
-    while ((await stream.next()) !== undefined);
-    return 'ended'
-  } catch {
-    return 'cut'
-  }
+/** Rejects when the stream is cut. */
+async function lastTextOf(stream: OpenedStream): Promise<string | undefined> {
+  let text: string | undefined
+  for (let line = await stream.next(); line !== undefined; line = await stream.next()) text = line.text
+  return text
 }
 
 async function isCut(stream: OpenedStream): Promise<void> {
-  if ((await readToEnd(stream)) === 'ended') throw new Error('The stream ended in good order')
+  await expect(lastTextOf(stream)).rejects.toThrow()
 }
 
 type LoggedEvent = {
