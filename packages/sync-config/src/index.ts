@@ -40,4 +40,5 @@ export type {
   TablePattern,
   TableProgram,
   TextRow,
+  Turn,
 } from './types.ts'

@@ -162,14 +162,27 @@ export type Resolution = {
 /** Reads the entries stored under each key, in the order of `keys`; all calls of one resolution see one checkpoint. */
 export type ReadLookups = (keys: readonly LookupKey[]) => Promise<readonly (readonly LookupOutputs[])[]>
 
+/**
+ * Long work asks between two steps whether others are to run first. One for each piece of work; parts of it that run side
+ * by side share it.
+ */
+export type Turn = {
+  /** Work of no more than a turn is done at once. */
+  readonly isOver: boolean
+  /** Likewise, after one of very many steps of about a microsecond: the clock is looked at every so many only. */
+  readonly isOverAfterStep: () => boolean
+  /** Waits for the next turn. */
+  readonly next: () => Promise<void>
+}
+
 /** A plan ready to run. */
 export type LoadedPlan = {
   readonly hash: string
   readonly tables: readonly TablePattern[]
   /** Undefined when no query reads the table. `generation` goes into every bucket name. */
   readonly forTable: (table: SourceTable) => TableProgram | undefined
-  /** Throws `too-many-buckets` above `limits`. */
-  readonly resolve: (request: Request, readLookups: ReadLookups) => Promise<Resolution>
+  /** Throws `too-many-buckets` above `limits`. Without a turn it lets nobody else run, unless reading does. */
+  readonly resolve: (request: Request, readLookups: ReadLookups, turn?: Turn) => Promise<Resolution>
 }
 
 export type LoadOptions = {

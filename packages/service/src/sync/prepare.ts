@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { HeadwaterError, type OpId, type SyncRequest } from '@headwater/protocol'
-import type { LoadedPlan, Resolution } from '@headwater/sync-config'
+import type { LoadedPlan, Resolution, Turn } from '@headwater/sync-config'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { SyncStorage } from '../storage/storage.ts'
 import type { CheckpointFeed, SessionChange, Subscription } from './checkpoint-feed.ts'
@@ -8,7 +8,7 @@ import { planSend, type SendPlan, type Update } from './plan-send.ts'
 import { resolveBuckets } from './resolve-buckets.ts'
 import type { SessionState } from './session-state.ts'
 import { readEntries, readTotals } from './sums.ts'
-import type { Turn, Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 /** Sums of so few buckets are read in no time. */
 const QUICK_BUCKETS_MAX = 100
@@ -122,12 +122,10 @@ export class Preparation {
     using pinned = new DisposableStack()
     pinned.use(storage.pinCheckpoint(checkpoint))
     const turn = this.#beginTurn()
-    const resolution = await resolveBuckets(storage, { plan, request, claims: user.claims, checkpoint })
+    const resolution = await resolveBuckets(storage, { plan, request, claims: user.claims, checkpoint }, turn)
     if (resolution === undefined) return { kind: 'passed', checkpoint }
     noteResolved({ userId: user.userId, resolution, isFirst: !this.#hasResolved })
     this.#hasResolved = true
-    // To find very many buckets takes longer than others should wait, and so do the steps that follow.
-    if (turn.isOver) await turn.next()
     subscription.follow(interestOf(resolution), checkpoint)
     const entries = await readEntries(storage, resolution.buckets, checkpoint, turn)
     if (entries === undefined) return { kind: 'passed', checkpoint }

@@ -1,5 +1,5 @@
 import type { RequestObject, OpId, SyncRequest } from '@headwater/protocol'
-import type { LoadedPlan, Resolution } from '@headwater/sync-config'
+import type { LoadedPlan, ReadLookups, Resolution, Turn } from '@headwater/sync-config'
 import type { SyncStorage } from '../storage/storage.ts'
 
 export type Resolve = {
@@ -12,15 +12,20 @@ export type Resolve = {
 }
 
 /** Which buckets a client gets. Undefined when that is not known any more of the checkpoint. Throws `too-many-buckets`. */
-export async function resolveBuckets(storage: SyncStorage, resolve: Resolve): Promise<Resolution | undefined> {
+export async function resolveBuckets(
+  storage: SyncStorage,
+  resolve: Resolve,
+  turn: Turn,
+): Promise<Resolution | undefined> {
   const { plan, request, claims, checkpoint } = resolve
   const { parameters, includeDefaults, subscriptions, namesStreams: readsStreamErrors } = request
   let isKnown = true
   const asked = { claims, parameters, includeDefaults, subscriptions, readsStreamErrors }
-  const resolution = await plan.resolve(asked, async (keys) => {
+  const readLookups: ReadLookups = async (keys) => {
     const read = await storage.readLookups(keys, checkpoint)
     isKnown &&= read !== undefined
     return read ?? keys.map(() => [])
-  })
+  }
+  const resolution = await plan.resolve(asked, readLookups, turn)
   return isKnown ? resolution : undefined
 }

@@ -1,8 +1,7 @@
 import type { BucketEntry, BucketName, OpId } from '@headwater/protocol'
-import type { GrantedBucket } from '@headwater/sync-config'
+import type { GrantedBucket, Turn } from '@headwater/sync-config'
 import type { SyncStorage } from '../storage/storage.ts'
 import type { BucketTotal } from './plan-send.ts'
-import type { Turn } from './turns.ts'
 
 /** Buckets asked for at once; others run in between. */
 const BUCKETS_PER_READ = 250

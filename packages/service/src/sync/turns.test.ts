@@ -35,6 +35,24 @@ describe('turns', () => {
     expect(most).toBe(1)
   })
 
+  test('are shared by the parts of one piece of work', async () => {
+    const turns = new Turns()
+    const noted: string[] = []
+    const turn = turns.begin('ann')
+    while (!turn.isOver) performance.now()
+    const parts = Array.from({ length: 3 }, () => turn.next().then(() => noted.push('part')))
+    await Promise.all([...parts, work(turns, 'bob', 2, noted)])
+    expect(noted).toEqual(['part', 'part', 'part', 'bob', 'bob'])
+  })
+
+  test('are asked for the time only every so many short steps', () => {
+    const turn = new Turns().begin('ann')
+    while (!turn.isOver) performance.now()
+    const looks = Array.from({ length: 200 }, () => turn.isOverAfterStep()).filter(Boolean).length
+    expect(looks).toBeGreaterThan(0)
+    expect(looks).toBeLessThan(20)
+  })
+
   test('cost nothing for work that is short', () => {
     expect(new Turns().begin('ann').isOver).toBe(false)
   })

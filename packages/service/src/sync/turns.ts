@@ -1,13 +1,10 @@
+import type { Turn } from '@headwater/sync-config'
+
 /** How long one stream may keep all others waiting. */
 const TURN_MS = 2
 
-/** The part of one loop that can be long: between two steps it asks whether others are to run first. */
-export type Turn = {
-  /** Work of no more than a turn is done at once. */
-  readonly isOver: boolean
-  /** Waits for the next turn. */
-  readonly next: () => Promise<void>
-}
+/** Short steps between two looks at the clock, which costs about as much as one of them. */
+const STEPS_PER_LOOK = 50
 
 /**
  * Lets long work of all streams run a little at a time: one turn in each round of the event loop, so that what is short
@@ -20,17 +17,27 @@ export class Turns {
 
   begin(userId: string): Turn {
     let endsAtMs = performance.now() + TURN_MS
+    let steps = 0
+    // Of all parts of the work that have come to the end of the turn.
+    let waiting: Promise<void> | undefined
+    const isOver = (): boolean => performance.now() >= endsAtMs
     return {
       get isOver() {
-        return performance.now() >= endsAtMs
+        return isOver()
+      },
+      isOverAfterStep: () => {
+        steps += 1
+        return steps % STEPS_PER_LOOK === 0 && isOver()
       },
       next: () => {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        this.#add(userId, () => {
-          endsAtMs = performance.now() + TURN_MS
-          resolve()
+        waiting ??= new Promise((resolve) => {
+          this.#add(userId, () => {
+            endsAtMs = performance.now() + TURN_MS
+            waiting = undefined
+            resolve()
+          })
         })
-        return promise
+        return waiting
       },
     }
   }

@@ -1,4 +1,14 @@
-import { collect, join, multiply, project, type Relation, type RelationRow, select, UNIT } from './relation.ts'
+import {
+  collect,
+  join,
+  type Making,
+  multiply,
+  project,
+  type Relation,
+  type RelationRow,
+  select,
+  UNIT,
+} from './relation.ts'
 
 /** What stands in the place of a value of a key: always the same, or what a column of each combination says. */
 export type ValuePlace =
@@ -23,47 +33,49 @@ type SinglePlace = Exclude<ValuePlace, { readonly kind: 'all' }>
  * Invariant: no column is in two of the relations.
  */
 export class Combinations {
-  readonly #rowsMax: number
+  readonly #making: Making
   #parts: readonly Relation[] = []
 
   /** `rowsMax`: combinations that may be held at once; above it `TooManyRows` is thrown. */
-  constructor(rowsMax: number) {
-    this.#rowsMax = rowsMax
+  constructor(making: Making) {
+    this.#making = making
   }
 
   /**
    * Brings values together into one relation and takes it out; `add` puts what became of it back.
    * Undefined when there is no combination: values that must be equal never are.
    */
-  take(values: readonly ValuePlace[]): Bound | undefined {
-    const places = this.#settle(values)
+  async take(values: readonly ValuePlace[]): Promise<Bound | undefined> {
+    const places = await this.#settle(values)
     return places === undefined ? undefined : this.#bind(places, this.#used(places))
   }
 
   /** Likewise for the last time, so that only what the values need is multiplied out. */
-  takeLast(values: readonly ValuePlace[]): Bound | undefined {
-    const places = this.#settle(values)
+  async takeLast(values: readonly ValuePlace[]): Promise<Bound | undefined> {
+    const places = await this.#settle(values)
     if (places === undefined) return undefined
     const columns = places.flatMap((place) => (place.kind === 'column' ? place.column : []))
-    return this.#bind(
-      places,
-      this.#used(places).map((part) => project(part, columns)),
-    )
+    const parts: Relation[] = []
+    for (const part of this.#used(places)) parts.push(await project(part, columns, this.#making.turn))
+    return this.#bind(places, parts)
   }
 
   /** Adds the rows' `kept` columns. False when there are no rows; without columns they only say that something exists. */
-  add(columns: readonly string[], rows: Iterable<RelationRow>, kept: readonly string[]): boolean {
-    const relation = collect(columns, { kept, rows, rowsMax: this.#rowsMax })
+  async add(columns: readonly string[], rows: Iterable<RelationRow>, kept: readonly string[]): Promise<boolean> {
+    const relation = await collect(columns, { kept, rows }, this.#making)
     if (relation.columns.length > 0) this.#parts = [...this.#parts, relation]
     return relation.rows.length > 0
   }
 
-  #settle(values: readonly ValuePlace[]): readonly SinglePlace[] | undefined {
-    const places = values.map((value) => this.#single(value))
+  async #settle(values: readonly ValuePlace[]): Promise<readonly SinglePlace[] | undefined> {
+    const places: SinglePlace[] = []
+    for (const value of values) {
+      const place = value.kind === 'all' ? await this.#single(value) : value
+      if (place === undefined) return undefined
+      places.push(place)
+    }
     // Values that had to be equal may have left a relation empty, also one that no value is read from.
-    if (this.#parts.some(({ rows }) => rows.length === 0)) return undefined
-    const known = places.filter((place) => place !== undefined)
-    return known.length === places.length ? known : undefined
+    return this.#parts.some(({ rows }) => rows.length === 0) ? undefined : places
   }
 
   /** Takes out the relations that the places are read from. */
@@ -73,9 +85,10 @@ export class Combinations {
     return [...used]
   }
 
-  #bind(places: readonly SinglePlace[], parts: readonly Relation[]): Bound {
+  async #bind(places: readonly SinglePlace[], parts: readonly Relation[]): Promise<Bound> {
     const [first = UNIT, ...others] = parts
-    const relation = others.reduce((left, right) => multiply(left, right, this.#rowsMax), first)
+    let relation = first
+    for (const other of others) relation = await multiply(relation, other, this.#making)
     const read = places.map((place) => {
       if (place.kind === 'constant') return () => place.text
       const index = relation.columns.indexOf(place.column)
@@ -84,35 +97,36 @@ export class Combinations {
     return { relation, read }
   }
 
-  #single(value: ValuePlace): SinglePlace | undefined {
+  async #single(value: ValuePlace): Promise<SinglePlace | undefined> {
     if (value.kind !== 'all') return value
     let common: SinglePlace | undefined
     for (const part of value.places) {
-      const place = this.#single(part)
+      const place = await this.#single(part)
       if (place === undefined) return undefined
-      common = common === undefined ? place : this.#equate(common, place)
+      common = common === undefined ? place : await this.#equate(common, place)
       if (common === undefined) return undefined
     }
     return common
   }
 
   /** Keeps only combinations in which both have the same value; undefined when two constants differ. */
-  #equate(a: SinglePlace, b: SinglePlace): SinglePlace | undefined {
+  async #equate(a: SinglePlace, b: SinglePlace): Promise<SinglePlace | undefined> {
     if (a.kind === 'constant' && b.kind === 'constant') return a.text === b.text ? a : undefined
     if (a.kind === 'constant') return this.#equate(b, a)
     const part = this.#partOf(a.column)
+    const { column } = a
+    const { turn } = this.#making
     if (b.kind === 'constant') {
-      const matching = select(part, a.column, (value) => value === b.text)
-      this.#exchange([part], matching)
+      this.#exchange([part], await select(part, { column, wanted: () => b.text }, turn))
       return b
     }
     const other = this.#partOf(b.column)
     if (part === other) {
       const index = part.columns.indexOf(b.column)
-      const matching = select(part, a.column, (value, row) => value === row[index])
-      this.#exchange([part], matching)
+      this.#exchange([part], await select(part, { column, wanted: (row) => row[index] }, turn))
     } else {
-      this.#exchange([part, other], join(part, other, { left: a.column, right: b.column, rowsMax: this.#rowsMax }))
+      const joined = await join({ relation: part, column }, { relation: other, column: b.column }, this.#making)
+      this.#exchange([part, other], joined)
     }
     return a
   }

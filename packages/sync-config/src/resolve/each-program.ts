@@ -3,6 +3,7 @@ import { compileExpression, compileTest } from '../evaluate/expression.ts'
 import type { Leaves } from '../evaluate/leaves.ts'
 import { eachElement, type Element } from '../functions/each-element.ts'
 import type { Expression, PlanStep } from '../plan.ts'
+import type { Turn } from '../types.ts'
 import type { ValueOptions } from '../values/column-form.ts'
 import { valueToKey } from '../values/value.ts'
 import type { RelationRow } from './relation.ts'
@@ -14,7 +15,11 @@ export type CompiledEach = {
   /** Do the elements depend on it? Whether they pass may, in any case. */
   readonly readsSubscription: boolean
   /** Those that pass, as lookup entries have them: outputs by the text of the keys. */
-  readonly select: (data: RequestData, elements: readonly Element[]) => ReadonlyMap<string, readonly RelationRow[]>
+  readonly select: (
+    data: RequestData,
+    elements: readonly Element[],
+    turn: Turn,
+  ) => Promise<ReadonlyMap<string, readonly RelationRow[]>>
 }
 
 export type EachOptions = {
@@ -33,10 +38,11 @@ export function compileEach(
   const passes = allOf(step.filters.map((filter) => compileTest(filter, leaves)))
   const keys = step.keys.map((key) => compileText(key, leaves))
   const outputs = step.outputs.map((output) => (keepsNull ? compileTextOrNull : compileText)(output, leaves))
-  const select: CompiledEach['select'] = (data, elements) => {
+  const select: CompiledEach['select'] = async (data, elements, turn) => {
     data.work.addElements(elements.length)
     const found = new Map<string, RelationRow[]>()
     for (const element of elements) {
+      if (turn.isOverAfterStep()) await turn.next()
       const scope = { ...data, element }
       if (!passes(scope)) continue
       const key = readAll(keys, scope)?.join(',')

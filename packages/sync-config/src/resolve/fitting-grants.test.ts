@@ -2,6 +2,7 @@ import { toBucketName } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import { loadPlan } from '../load.ts'
 import { planOf, requestOf } from '../testing/builders.ts'
+import { shortTurns } from '../testing/turns.ts'
 import type { LookupKey, LookupOutputs, Request, Resolution } from '../types.ts'
 import { type Evaluated, takeFitting } from './fitting-grants.ts'
 
@@ -82,22 +83,18 @@ describe('above the limit of buckets', () => {
   })
 })
 
-test('what may not be left out goes first, and fails when it does not fit alone', () => {
+test('what may not be left out goes first, and fails when it does not fit alone', async () => {
   const evaluated = (stream: string, mayBeLeftOut: boolean, count: number): Evaluated => ({
     stream,
     reason: { kind: 'default', stream: 0 },
     mayBeLeftOut,
-    grants: Array.from({ length: count }, (_, i) => ({
-      bucket: toBucketName(`${stream}${i}`),
-      priority: 3,
-      reason: { kind: 'default', stream: 0 },
-      stream,
-    })),
+    grants: [{ priority: 3, buckets: Array.from({ length: count }, (_, i) => toBucketName(`${stream}${i}`)) }],
   })
-  const fitting = takeFitting([evaluated('stream', true, 6), evaluated('definition', false, 6)], 10)
-  expect(fitting.grants.map(({ stream }) => stream)).toEqual(Array(6).fill('definition'))
+  const [stream, definition] = [evaluated('stream', true, 6), evaluated('definition', false, 6)]
+  const fitting = await takeFitting([stream, definition], 10, shortTurns())
+  expect(fitting.buckets.map(({ bucket }) => bucket)).toEqual(definition.grants.flatMap(({ buckets }) => buckets))
   expect(fitting.leftOut).toMatchObject([{ stream: 'stream' }])
-  expect(() => takeFitting([evaluated('definition', false, 11)], 10)).toThrow(
-    expect.objectContaining({ code: 'too-many-buckets' }),
-  )
+  await expect(takeFitting([evaluated('definition', false, 11)], 10, shortTurns())).rejects.toMatchObject({
+    code: 'too-many-buckets',
+  })
 })

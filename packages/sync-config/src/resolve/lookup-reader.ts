@@ -7,29 +7,39 @@ export type LookupReader = {
   readonly keys: () => readonly LookupKey[]
 }
 
+/** Keys that are read in one call. */
+type Batch = { readonly keys: LookupKey[]; found: Awaited<ReturnType<ReadLookups>>; done: Promise<void> }
+
+/** Where the answer for a key is. */
+type Place = { readonly batch: Batch; readonly index: number }
+
 export function makeLookupReader(readLookups: ReadLookups): LookupReader {
-  const known = new Map<LookupKey, Promise<readonly LookupOutputs[]>>()
-  let batch: { readonly keys: LookupKey[]; readonly results: ReturnType<ReadLookups> } | undefined
+  const places = new Map<LookupKey, Place>()
+  let open: Batch | undefined
 
-  const openBatch = (): NonNullable<typeof batch> => {
-    const keys: LookupKey[] = []
+  const openBatch = (): Batch => {
+    const batch: Batch = { keys: [], found: [], done: Promise.resolve() }
     // Runs when everything that is ready now has asked.
-    const results = Promise.resolve().then(() => {
-      batch = undefined
-      return readLookups(keys)
+    batch.done = batch.done.then(async () => {
+      open = undefined
+      batch.found = await readLookups(batch.keys)
     })
-    return { keys, results }
+    return batch
   }
 
-  const readOne = (key: LookupKey): Promise<readonly LookupOutputs[]> => {
-    const reading = known.get(key)
-    if (reading !== undefined) return reading
-    batch ??= openBatch()
-    const index = batch.keys.push(key) - 1
-    const result = batch.results.then((results) => results[index] ?? [])
-    known.set(key, result)
-    return result
+  const placeOf = (key: LookupKey): Place => {
+    const known = places.get(key)
+    if (known !== undefined) return known
+    open ??= openBatch()
+    const place = { batch: open, index: open.keys.push(key) - 1 }
+    places.set(key, place)
+    return place
   }
 
-  return { read: (keys) => Promise.all(keys.map(readOne)), keys: () => [...known.keys()] }
+  const read = async (keys: readonly LookupKey[]): Promise<readonly (readonly LookupOutputs[])[]> => {
+    const asked = keys.map(placeOf)
+    await Promise.all(new Set(asked.map(({ batch }) => batch.done)))
+    return asked.map(({ batch, index }) => batch.found[index] ?? [])
+  }
+  return { read, keys: () => [...places.keys()] }
 }

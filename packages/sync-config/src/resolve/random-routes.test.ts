@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { loadPlan } from '../load.ts'
 import type { Expression, PlanStep, PlanValue } from '../plan.ts'
 import { bucket, claim, column, elementOf, evaluator, lookup, plan, route, stream } from '../testing/plan-parts.ts'
+import { shortTurns } from '../testing/turns.ts'
 import type { LookupId, LookupOutputs, RequestObject } from '../types.ts'
 
 /** Routes of random steps, resolved once by the service's code and once by trying every choice of rows. */
@@ -137,7 +138,8 @@ test('[106, 107, 108, 111] a route grants what trying every choice of rows finds
       array(stepSpec, { maxLength: 4 }),
       array(valuesSpec, { maxLength: 3 }),
       world,
-      async (stepSpecs, valueSpecs, given) => {
+      boolean(),
+      async (stepSpecs, valueSpecs, given, isInterrupted) => {
         const steps = stepSpecs.map(toStep)
         const values = valueSpecs.map((specs) => toPlanValue(specs, steps.length))
         const loaded = loadPlan(
@@ -152,6 +154,7 @@ test('[106, 107, 108, 111] a route grants what trying every choice of rows finds
         const { buckets } = await loaded.resolve(
           { claims: given.claims, parameters: {}, includeDefaults: true, subscriptions: [] },
           (keys) => Promise.resolve(keys.map((key) => storedUnder(key, given))),
+          isInterrupted ? shortTurns() : undefined,
         )
         const found = buckets.map(({ bucket: name }) => name.slice(name.indexOf('['))).toSorted()
         granted += found.length

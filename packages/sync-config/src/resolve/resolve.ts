@@ -1,7 +1,7 @@
-import { type BucketName, type BucketReason, HeadwaterError, type StreamEntry } from '@headwater/protocol'
+import { type BucketReason, HeadwaterError, type StreamSubscription } from '@headwater/protocol'
 import type { GenerationOf } from '../evaluate/bucket-name.ts'
 import type { PlanBody, PlanStream } from '../plan.ts'
-import type { GrantedBucket, LoadOptions, ReadLookups, Request, Resolution } from '../types.ts'
+import type { LoadOptions, ReadLookups, Request, Resolution, Turn } from '../types.ts'
 import { EvaluationError } from '../values/value.ts'
 import { type Evaluated, type Failure, type Grant, leaveOut, takeFitting } from './fitting-grants.ts'
 import { makeLookupReader } from './lookup-reader.ts'
@@ -21,6 +21,9 @@ const RESULTS_PER_BUCKET = 4
 const RESULTS_IN_ALL_PER_BUCKET = 50
 /** So many there may be in any case: they cost about a second. */
 const RESULTS_IN_ALL = 500_000
+
+/** What these ask for is read together. */
+const EVALUATIONS_AT_ONCE = 100
 
 /** Subscriptions of one request. */
 const SUBSCRIPTIONS_MAX = 10_000
@@ -57,32 +60,37 @@ type Evaluation = {
 export async function resolveRequest(
   streams: readonly StreamProgram[],
   request: Request,
-  around: { readonly readLookups: ReadLookups; readonly options: LoadOptions },
+  {
+    readLookups,
+    options,
+    turn,
+  }: { readonly readLookups: ReadLookups; readonly options: LoadOptions; readonly turn: Turn },
 ): Promise<Resolution> {
-  const { bucketsMax, resultsMax = bucketsMax * RESULTS_PER_BUCKET } = around.options
+  const { bucketsMax, resultsMax = bucketsMax * RESULTS_PER_BUCKET } = options
   const { listed, evaluations } = planEvaluations(
     streams,
     request,
     new RequestWork(Math.max(RESULTS_IN_ALL, bucketsMax * RESULTS_IN_ALL_PER_BUCKET)),
   )
-  const reader = makeLookupReader(around.readLookups)
-  const known = new KnownParts()
-  const outcomes = await allOrFirstFailure(
-    evaluations.map((evaluation) =>
-      runEvaluation(evaluation, {
-        data: evaluation.data,
-        readLookups: reader.read,
-        rowsMax: resultsMax,
-        known,
-      }),
-    ),
-  )
+  const reader = makeLookupReader(readLookups)
+  const run = { readLookups: reader.read, rowsMax: resultsMax, turn, known: new KnownParts() }
+  const outcomes: Outcome[] = []
+  for (let at = 0; at < evaluations.length; at += EVALUATIONS_AT_ONCE) {
+    if (turn.isOver) await turn.next()
+    const some = evaluations.slice(at, at + EVALUATIONS_AT_ONCE)
+    const running = some.map((evaluation) => runEvaluation(evaluation, { ...run, data: evaluation.data }))
+    outcomes.push(...(await allOrFirstFailure(running)))
+  }
   const evaluated = outcomes.flatMap((outcome) => ('grants' in outcome ? outcome : []))
-  const { grants, leftOut } = takeFitting(evaluated, bucketsMax)
+  const { buckets, leftOut } = await takeFitting(evaluated, bucketsMax, turn)
   const failures = [...outcomes.flatMap((outcome) => ('error' in outcome ? outcome : [])), ...leftOut]
+  const failuresOf = Map.groupBy(failures, ({ stream }) => stream)
   return {
-    buckets: mergeGrants(grants),
-    streams: listed.map((stream) => toStreamEntry(stream, failures)),
+    buckets,
+    streams: listed.map(({ name, isDefault }) => {
+      const errors = (failuresOf.get(name) ?? []).map(({ error }) => error)
+      return { name, isDefault, errors }
+    }),
     lookupKeys: reader.keys(),
     exceeded: failures.flatMap(({ exceeded }) => exceeded ?? []),
   }
@@ -98,7 +106,12 @@ function planEvaluations(streams: readonly StreamProgram[], request: Request, wo
       `Cannot sync: expected at most ${SUBSCRIPTIONS_MAX} subscriptions of one client, got ${length}`,
     )
   }
-  const requested = new Set(request.subscriptions.map(({ stream }) => stream))
+  const requested = new Map<string, (readonly [number, StreamSubscription])[]>()
+  for (const [index, subscription] of request.subscriptions.entries()) {
+    const known = requested.get(subscription.stream)
+    if (known === undefined) requested.set(subscription.stream, [[index, subscription]])
+    else known.push([index, subscription])
+  }
   const isIncluded = (stream: StreamProgram): boolean => stream.isDefault && request.includeDefaults
   const listed = streams.filter((stream) => isIncluded(stream) || requested.has(stream.name))
   const base = { claims: request.claims, connection: request.parameters, work }
@@ -111,12 +124,12 @@ function planEvaluations(streams: readonly StreamProgram[], request: Request, wo
       overridePriority: undefined,
       mayBeLeftOut,
     }
-    const bySubscription = [...request.subscriptions.entries()]
-      .filter(([, subscription]) => subscription.stream === stream.name)
-      .map(([subscription, { parameters, overridePriority }]): Evaluation => {
+    const bySubscription = (requested.get(stream.name) ?? []).map(
+      ([subscription, { parameters, overridePriority }]): Evaluation => {
         const data = { ...base, subscription: parameters }
         return { stream, reason: { kind: 'subscription', subscription }, data, overridePriority, mayBeLeftOut }
-      })
+      },
+    )
     return isIncluded(stream) ? [byDefault, ...bySubscription] : bySubscription
   })
   return { listed, evaluations }
@@ -127,15 +140,14 @@ type Outcome = Evaluated | Failure
 async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Outcome> {
   const { stream, reason, overridePriority, mayBeLeftOut } = evaluation
   try {
-    const found = await allOrFirstFailure(
-      stream.routes.map(async (route) => {
-        const priority = overridePriority ?? route.priority ?? stream.priority
+    const grants = await allOrFirstFailure(
+      stream.routes.map(async (route): Promise<Grant> => {
         const buckets = await runRoute(route, run)
         run.data.work.addResults(buckets.length)
-        return buckets.map((bucket): Grant => ({ bucket, priority, reason, stream: stream.name }))
+        return { buckets, priority: overridePriority ?? route.priority ?? stream.priority }
       }),
     )
-    return { stream: stream.name, reason, mayBeLeftOut, grants: found.flat() }
+    return { stream: stream.name, reason, mayBeLeftOut, grants }
   } catch (error) {
     if (error instanceof TooManyRows && mayBeLeftOut) {
       const message = `Too many parameter results (limit of ${run.rowsMax})`
@@ -187,28 +199,4 @@ function tooManyRows(error: unknown, { name, kind }: StreamProgram, rowsMax: num
 async function allOrFirstFailure<Result>(running: readonly Promise<Result>[]): Promise<readonly Result[]> {
   await Promise.allSettled(running)
   return Promise.all(running)
-}
-
-function toStreamEntry({ name, isDefault }: StreamProgram, failures: readonly Failure[]): StreamEntry {
-  const errors = failures.flatMap((failure) => (failure.stream === name ? failure.error : []))
-  return { name, isDefault, errors }
-}
-
-/** One entry a bucket, with the most urgent priority and every reason that leads to it. */
-function mergeGrants(grants: readonly Grant[]): readonly GrantedBucket[] {
-  const merged = new Map<BucketName, { priority: number; readonly reasons: Set<BucketReason> }>()
-  for (const { bucket, priority, reason } of grants) {
-    const known = merged.get(bucket)
-    if (known === undefined) {
-      merged.set(bucket, { priority, reasons: new Set([reason]) })
-      continue
-    }
-    known.priority = Math.min(known.priority, priority)
-    known.reasons.add(reason)
-  }
-  return Array.from(merged, ([bucket, { priority, reasons }]) => ({
-    bucket,
-    priority,
-    reasons: [...reasons],
-  }))
 }

@@ -1,6 +1,6 @@
 import type { BucketName } from '@headwater/protocol'
 import { splitOutputs, toLookupKey } from '../lookup-key.ts'
-import type { ReadLookups } from '../types.ts'
+import type { LookupId, ReadLookups, Turn } from '../types.ts'
 import { Combinations, type ValuePlace } from './combinations.ts'
 import type { Element } from '../functions/each-element.ts'
 import type { CompiledEach } from './each-program.ts'
@@ -8,12 +8,16 @@ import type { RelationRow } from './relation.ts'
 import type { RequestData, RequestScope } from './request-leaves.ts'
 import type { RouteProgram, StepProgram, ValueProgram, WayProgram } from './route-program.ts'
 
+/** Keys of a lookup that are asked for at once. */
+const KEYS_PER_READ = 250
+
 export type RouteRun = {
   readonly data: RequestData
   /** Entries under each key, in the order of `keys`. */
   readonly readLookups: ReadLookups
   /** Combinations that may be held at once. */
   readonly rowsMax: number
+  readonly turn: Turn
   /** What other evaluations of the same request have found, where it does not depend on the subscription. */
   readonly known: KnownParts
 }
@@ -40,16 +44,21 @@ async function findBuckets(route: RouteProgram, run: RouteRun): Promise<readonly
   const scope: RequestScope = { ...run.data, element: undefined }
   const found = await runWay(route, scope, run)
   const values = found && allPlaces(route.values, scope)
-  const bound = values && found.takeLast(values)
+  const bound = values && (await found.takeLast(values))
   if (bound === undefined) return []
-  const keys = bound.relation.rows.map((row) => bound.read.map((read) => read(row)).join(','))
-  return [...new Set(keys)].map((text) => route.nameBucket(text))
+  const { turn } = run
+  const buckets = new Set<BucketName>()
+  for (const row of bound.relation.rows) {
+    if (turn.isOverAfterStep()) await turn.next()
+    buckets.add(route.nameBucket(bound.read.map((read) => read(row)).join(',')))
+  }
+  return [...buckets]
 }
 
 /** The combinations that were found; undefined when there is none. */
 async function runWay(way: WayProgram, scope: RequestScope, run: RouteRun): Promise<Combinations | undefined> {
   if (!way.passes(scope)) return undefined
-  const found = new Combinations(run.rowsMax)
+  const found = new Combinations(run)
   for (const step of way.steps) {
     const inputs = allPlaces(step.inputs, scope)
     if (inputs === undefined || !(await runStep(step, inputs, { found, run }))) return undefined
@@ -64,13 +73,19 @@ type Running = { readonly found: Combinations; readonly run: RouteRun }
 
 /** False when the step finds nothing: then the route grants nothing. */
 async function runStep(step: StepProgram, inputs: readonly ValuePlace[], { found, run }: Running): Promise<boolean> {
-  const bound = found.take(inputs)
+  const bound = await found.take(inputs)
   if (bound === undefined) return false
   const { relation, read } = bound
+  const { turn } = run
   const { work } = run.data
   work.addResults(relation.rows.length)
   const keyOf = (row: RelationRow): string => read.map((value) => value(row)).join(',')
-  const entries = await readEntries(step, new Set(relation.rows.map(keyOf)), run)
+  const keys = new Set<string>()
+  for (const row of relation.rows) {
+    if (turn.isOverAfterStep()) await turn.next()
+    keys.add(keyOf(row))
+  }
+  const entries = await readEntries(step, keys, run)
   return found.add([...relation.columns, ...step.outputs], combined(), step.kept)
 
   function* combined(): Generator<RelationRow> {
@@ -85,9 +100,28 @@ async function runStep(step: StepProgram, inputs: readonly ValuePlace[], { found
 type Entries = ReadonlyMap<string, readonly RelationRow[]>
 
 async function readEntries({ from }: StepProgram, keys: ReadonlySet<string>, run: RouteRun): Promise<Entries> {
-  if (from.kind === 'each') return from.each.select(run.data, readElements(from.each, run))
-  const entries = await run.readLookups([...keys].map((key) => toLookupKey(from.id, key)))
-  return new Map([...keys].map((key, index) => [key, (entries[index] ?? []).map(splitOutputs)]))
+  return from.kind === 'each'
+    ? from.each.select(run.data, readElements(from.each, run), run.turn)
+    : readLookupEntries(from.id, [...keys], run)
+}
+
+async function readLookupEntries(id: LookupId, keys: readonly string[], run: RouteRun): Promise<Entries> {
+  const { turn } = run
+  const found = new Map<string, readonly RelationRow[]>()
+  for (let at = 0; at < keys.length; at += KEYS_PER_READ) {
+    if (turn.isOver) await turn.next()
+    const some = keys.slice(at, at + KEYS_PER_READ)
+    const entries = await run.readLookups(some.map((key) => toLookupKey(id, key)))
+    for (const [index, key] of some.entries()) {
+      const rows: RelationRow[] = []
+      for (const outputs of entries[index] ?? []) {
+        if (turn.isOverAfterStep()) await turn.next()
+        rows.push(splitOutputs(outputs))
+      }
+      found.set(key, rows)
+    }
+  }
+  return found
 }
 
 function readElements(each: CompiledEach, { data, known }: RouteRun): readonly Element[] {
