@@ -17,13 +17,16 @@ export function makeLookupReader(readLookups: ReadLookups): LookupReader {
   const places = new Map<LookupKey, Place>()
   let open: Batch | undefined
 
+  const readBatch = async (batch: Batch): Promise<void> => {
+    // Until everything that is ready now has asked.
+    await Promise.resolve()
+    open = undefined
+    batch.found = await readLookups(batch.keys)
+  }
+
   const openBatch = (): Batch => {
     const batch: Batch = { keys: [], found: [], done: Promise.resolve() }
-    // Runs when everything that is ready now has asked.
-    batch.done = batch.done.then(async () => {
-      open = undefined
-      batch.found = await readLookups(batch.keys)
-    })
+    batch.done = readBatch(batch)
     return batch
   }
 
