@@ -1,10 +1,7 @@
-import { OP_ID_ZERO, toBucketName, toChecksum, toOpId, type Line, type Operation } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
-import type { App } from './device.ts'
+import { appOf, checkpoint, complete, data, put } from './scripted-lines.ts'
 import { startScriptedService } from './scripted-service.ts'
 import { openDevice } from './ways.ts'
-
-const BUCKET = toBucketName('lists')
 
 const CASES = [
   ['node 1.1, NDJSON', 'ndjson'],
@@ -39,37 +36,3 @@ describe.each(CASES)('%s', (name, format) => {
     expect(service.requests.map(({ buckets }) => buckets)).toEqual([[], []])
   })
 })
-
-function appOf(endpoint: string): App {
-  return {
-    fetchCredentials: () => Promise.resolve({ endpoint, token: 'any' }),
-    upload: () => Promise.resolve(),
-  }
-}
-
-function checkpoint(lastOpId: number, sum: number): Line {
-  const entry = { bucket: BUCKET, checksum: toChecksum(sum), count: lastOpId, priority: 3 }
-  return {
-    kind: 'checkpoint',
-    checkpoint: {
-      lastOpId: toOpId(BigInt(lastOpId)),
-      writeCheckpoint: undefined,
-      buckets: [{ ...entry, subscriptions: [{ kind: 'default', stream: 0 }] }],
-      streams: [{ name: 'lists', isDefault: true, errors: [] }],
-    },
-  }
-}
-
-function data(operations: readonly Operation[]): Line {
-  const nextAfter = operations.at(-1)?.opId ?? OP_ID_ZERO
-  return { kind: 'data', batch: { bucket: BUCKET, after: OP_ID_ZERO, nextAfter, hasMore: false, operations } }
-}
-
-function put(opId: number, id: string, checksum: number, name: string): Operation {
-  const row = { type: 'lists', id, subkey: id, data: JSON.stringify({ id, name, owner_id: 'ann' }) }
-  return { kind: 'put', opId: toOpId(BigInt(opId)), checksum: toChecksum(checksum), ...row }
-}
-
-function complete(lastOpId: number): Line {
-  return { kind: 'checkpoint-complete', lastOpId: toOpId(BigInt(lastOpId)) }
-}
