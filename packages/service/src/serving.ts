@@ -67,7 +67,11 @@ export function startServing(serving: ServingParts): Serving {
   const { auth, api, http, limits, source } = settings
   const { bucketsMax, parameterResultsMax: resultsMax } = limits
   const stopping = new AbortController()
-  const feed = createCheckpointFeed({ storage, clock: systemClock, loadPlan, bucketsMax, resultsMax }, stopping.signal)
+  const turns = new Turns()
+  const feed = createCheckpointFeed(
+    { storage, clock: systemClock, turns, loadPlan, bucketsMax, resultsMax },
+    stopping.signal,
+  )
   const supabase =
     auth.supabase || auth.supabaseJwtSecret !== undefined
       ? { jwksUrl: auth.supabase ? supabaseJwksUrl(source.url) : undefined, secret: auth.supabaseJwtSecret }
@@ -93,7 +97,7 @@ export function startServing(serving: ServingParts): Serving {
   }
   const syncParts = {
     noteResolved,
-    turns: new Turns(),
+    turns,
     storage,
     feed,
     rounds,

@@ -8,6 +8,7 @@ import { compileSyncConfig, describeCheckpointEvents, loadPlan, type Plan } from
 import type { TestDatabase } from '@headwater/testkit'
 import type { Log } from '../observe/log.ts'
 import { createCheckpointFeed } from '../sync/checkpoint-feed.ts'
+import { Turns } from '../sync/turns.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
 import { type Clock, systemClock } from '../clock.ts'
@@ -106,8 +107,10 @@ export async function startReplication(
         pollMs: settings.pollMs,
         queryTimeoutMs: settings.queryTimeoutMs,
         canaryMs: 5_000,
-        untilShown: createCheckpointFeed({ storage, clock: systemClock, loadPlan, bucketsMax: 1_000 }, stop.signal)
-          .untilShown,
+        untilShown: createCheckpointFeed(
+          { storage, clock: systemClock, turns: new Turns(), loadPlan, bucketsMax: 1_000 },
+          stop.signal,
+        ).untilShown,
       },
       stop.signal,
     )

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { toLsn } from '../postgres/lsn.ts'
 import type { Commit, SyncStorage } from '../storage/storage.ts'
 import { createCheckpointFeed } from './checkpoint-feed.ts'
+import { shortTurn, shortTurns } from './turns.test-parts.ts'
 
 const TODOS = toBucketName('todos')
 
@@ -33,12 +34,12 @@ test('when everything is built anew, streams end some at a time, whatever is com
 test('a session that has left is not touched any more, even if its buckets are found after that', async () => {
   await using playing = startFeed()
   const session = playing.feed.subscribe('ann')
-  session.follow({ buckets: [TODOS], lookupKeys: [] }, OP_ID_ZERO)
+  await session.follow({ buckets: [TODOS], lookupKeys: [] }, OP_ID_ZERO, shortTurn())
   await playing.commit({ checkpoint: checkpointAt(1), buckets: new Set([TODOS]) })
   expect(session.take()?.buckets).toEqual(new Set([TODOS]))
 
   session.close()
-  session.follow({ buckets: [TODOS], lookupKeys: [] }, OP_ID_ZERO)
+  await session.follow({ buckets: [TODOS], lookupKeys: [] }, OP_ID_ZERO, shortTurn())
   await playing.commit({ checkpoint: checkpointAt(2), buckets: new Set([TODOS]) })
   expect(session.isTouched).toBe(false)
 })
@@ -60,7 +61,7 @@ function startFeed() {
   const loadPlan = (): never => {
     throw new Error('nobody should ask for this')
   }
-  const feed = createCheckpointFeed({ storage, clock, loadPlan, bucketsMax: 1 }, stop.signal)
+  const feed = createCheckpointFeed({ storage, clock, turns: shortTurns, loadPlan, bucketsMax: 1 }, stop.signal)
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
   const commit = async (parts: Partial<Commit>): Promise<void> => {
     await turn()

@@ -1,15 +1,20 @@
-import type { BucketName, OpId } from '@headwater/protocol'
-import type { LoadedPlan, LoadOptions, LookupKey, Plan } from '@headwater/sync-config'
+import type { OpId } from '@headwater/protocol'
+import type { LoadedPlan, LoadOptions, Plan } from '@headwater/sync-config'
 import type { StoredCheckpoint } from '../storage/delta.ts'
 import type { Clock } from '../clock.ts'
 import type { Commit, SyncStorage } from '../storage/storage.ts'
+import { RecentCommits } from './recent-commits.ts'
 import { StreamsEnd } from './stream-end.ts'
 import { SubscriberMap } from './subscriber-map.ts'
+import { Subscription, type Subscriptions } from './subscription.ts'
+import type { Turns } from './turns.ts'
 
 export type FeedParts = {
   readonly storage: Pick<SyncStorage, 'readHead' | 'watchCommits'>
   readonly loadPlan: (plan: Plan, options: LoadOptions) => LoadedPlan
   readonly clock: Clock
+  /** Of all streams of this process. */
+  readonly turns: Pick<Turns, 'begin'>
   /** Buckets, and parameter results, that one client may have. */
   readonly bucketsMax: number
   readonly resultsMax?: number | undefined
@@ -29,115 +34,8 @@ export type CheckpointFeed = {
 
 export type Served = { readonly generation: number; readonly plan: LoadedPlan; readonly checkpoint: OpId }
 
-/** What a session depends on. */
-export type Interest = { readonly buckets: readonly BucketName[]; readonly lookupKeys: readonly LookupKey[] }
-
-const NO_INTEREST: Interest = { buckets: [], lookupKeys: [] }
-
-/** What happened to a session since it last took. */
-export type SessionChange = {
-  /** Newest state that clients may see. */
-  readonly checkpoint: OpId
-  readonly buckets: ReadonlySet<BucketName>
-  /** The buckets of the session may be others now. */
-  readonly mustResolve: boolean
-  readonly writeCheckpoint: bigint | undefined
-  /** Anything may have changed, the write checkpoint too. */
-  readonly touchesAll: boolean
-  /** When the first of it was shown, by `performance.now()`. */
-  readonly sinceMs: number
-}
-
-/** One session's place in the feed. */
-export class Subscription {
-  /** Called, until replaced, whenever there is something to take or the session ends. */
-  onTouched: () => void = () => {}
-  /** Set when nothing more is to be told. */
-  end: StreamsEnd | undefined
-  readonly #maps: FeedMaps
-  readonly #writeCheckpointKey: string
-  #interest: Interest = NO_INTEREST
-  #change: MutableChange | undefined
-  #isClosed = false
-
-  constructor(maps: FeedMaps, writeCheckpointKey: string) {
-    this.#maps = maps
-    this.#writeCheckpointKey = writeCheckpointKey
-    maps.byWriteCheckpoint.add(writeCheckpointKey, this)
-  }
-
-  get isTouched(): boolean {
-    return this.#change !== undefined
-  }
-
-  /**
-   * From now on only these concern the session, which knows everything up to `seen`. When the feed is already past
-   * that, what came between cannot be told apart, so everything counts as touched. Does nothing after `close`.
-   */
-  follow(interest: Interest, seen: OpId): void {
-    if (this.#isClosed) return
-    this.#replaceInterest(interest)
-    const { newest } = this.#maps
-    if (newest !== undefined && newest > seen) this.touch(newest).touchesAll = true
-  }
-
-  /** What is served now was built anew; the feed has not come to that yet. */
-  endAhead(): void {
-    this.end ??= new StreamsEnd('config-changed', this.#maps.byWriteCheckpoint.size)
-  }
-
-  take(): SessionChange | undefined {
-    const change = this.#change
-    this.#change = undefined
-    return change === undefined ? undefined : { ...change, checkpoint: this.#maps.newest ?? change.checkpoint }
-  }
-
-  close(): void {
-    this.#isClosed = true
-    this.#replaceInterest(NO_INTEREST)
-    this.#maps.byWriteCheckpoint.remove(this.#writeCheckpointKey, this)
-    this.onTouched = () => {}
-  }
-
-  #replaceInterest(interest: Interest): void {
-    const { byBucket, byLookup } = this.#maps
-    byBucket.replace(this.#interest.buckets, interest.buckets, this)
-    byLookup.replace(this.#interest.lookupKeys, interest.lookupKeys, this)
-    this.#interest = interest
-  }
-
-  /** For the feed: what is being gathered. */
-  touch(checkpoint: OpId): MutableChange {
-    this.#change ??= {
-      checkpoint,
-      buckets: new Set(),
-      mustResolve: false,
-      writeCheckpoint: undefined,
-      touchesAll: false,
-      sinceMs: performance.now(),
-    }
-    this.#change.checkpoint = checkpoint
-    return this.#change
-  }
-}
-
-type MutableChange = {
-  checkpoint: OpId
-  readonly buckets: Set<BucketName>
-  mustResolve: boolean
-  writeCheckpoint: bigint | undefined
-  touchesAll: boolean
-  readonly sinceMs: number
-}
-
-type FeedMaps = {
-  readonly byBucket: SubscriberMap<BucketName>
-  readonly byLookup: SubscriberMap<LookupKey>
-  /** Every session is in here. */
-  readonly byWriteCheckpoint: SubscriberMap<string>
-  /** The checkpoint that was handed out last. */
-  newest: OpId | undefined
-  /** Where it is in the log of the source. */
+type FeedMaps = Subscriptions & {
+  /** Where the newest checkpoint is in the log of the source. */
   shownTo: StoredCheckpoint['lsn'] | undefined
   /** Called whenever that moves. */
   readonly waiting: Set<() => void>
@@ -145,12 +43,15 @@ type FeedMaps = {
 
 /** Starts to read commits at once, until `signal` aborts. */
 export function createCheckpointFeed(parts: FeedParts, signal: AbortSignal): CheckpointFeed {
-  const { storage, loadPlan, bucketsMax, resultsMax } = parts
+  const { storage, loadPlan, turns, bucketsMax, resultsMax } = parts
   const maps: FeedMaps = {
     byBucket: new SubscriberMap(),
     byLookup: new SubscriberMap(),
     byWriteCheckpoint: new SubscriberMap(),
     newest: undefined,
+    recent: new RecentCommits(),
+    turns,
+    leaving: new Set(),
     shownTo: undefined,
     waiting: new Set(),
   }
@@ -194,7 +95,7 @@ async function handOut(maps: FeedMaps, { storage, clock }: FeedParts, signal: Ab
     }
   } finally {
     end('shutdown')
-    await Promise.all(ending)
+    await Promise.all([...ending, ...maps.leaving])
   }
 }
 
@@ -215,6 +116,7 @@ async function untilShown(maps: FeedMaps, place: StoredCheckpoint['lsn'], signal
 
 function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: StoredCheckpoint): void {
   maps.newest = checkpoint
+  maps.recent.add({ ...commit, checkpoint })
   maps.shownTo = lsn
   const touched = new Set<Subscription>()
   if (commit.touchesAll) {

@@ -1,74 +1,75 @@
 import { type BucketEntry, type BucketName, toBucketName, toChecksum, toOpId } from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
-import { type Announced, planSend, type Update } from './plan-send.ts'
+import { type Announced, planSend, type SendPlan, type Update } from './plan-send.ts'
+import { shortTurn } from './turns.test-parts.ts'
 
 describe('the first time', () => {
-  test('everything is announced in a checkpoint line and everything is fetched, most urgent first', () => {
+  test('everything is announced in a checkpoint line and everything is fetched, most urgent first', async () => {
     const entries = [
       entry('files', { priority: 3 }),
       entry('inbox', { priority: 1 }),
       entry('archive', { priority: 3 }),
     ]
-    const plan = planSend(nothingAnnounced(), all(7, entries))
-    expect(plan?.line).toEqual({
+    const planned = await plan(nothingAnnounced(), all(7, entries))
+    expect(planned?.line).toEqual({
       kind: 'checkpoint',
       checkpoint: { lastOpId: 7n, writeCheckpoint: undefined, buckets: entries, streams: [] },
     })
-    expect(plan?.groups).toEqual([
+    expect(planned?.groups).toEqual([
       { priority: 1, buckets: ['inbox'] },
-      { priority: 3, buckets: ['archive', 'files'] },
+      { priority: 3, buckets: ['files', 'archive'] },
     ])
   })
 
-  test('[protocol 45] a client without buckets gets an empty checkpoint', () => {
-    expect(planSend(nothingAnnounced(), all(7, []))).toMatchObject({ line: { kind: 'checkpoint' }, groups: [] })
+  test('[protocol 45] a client without buckets gets an empty checkpoint', async () => {
+    expect(await plan(nothingAnnounced(), all(7, []))).toMatchObject({ line: { kind: 'checkpoint' }, groups: [] })
   })
 })
 
 describe('later', () => {
-  test('[protocol 40] nothing is sent when sums, counts, buckets and write checkpoint are as announced', () => {
+  test('[protocol 40] nothing is sent when sums, counts, buckets and write checkpoint are as announced', async () => {
     const announced = wasAnnounced([entry('a')])
-    expect(planSend(announced, all(9, [entry('a')]))).toBeUndefined()
-    expect(planSend(announced, touched(9, [{ ...total('a') }]))).toBeUndefined()
+    expect(await plan(announced, all(9, [entry('a')]))).toBeUndefined()
+    expect(await plan(announced, touched(9, [{ ...total('a') }]))).toBeUndefined()
   })
 
-  test('[protocol 42] a bucket whose sum or count changed is announced and fetched, others are not', () => {
+  test('[protocol 42] a bucket whose sum or count changed is announced and fetched, others are not', async () => {
     const announced = wasAnnounced([entry('a'), entry('b', { priority: 1 })])
-    const plan = planSend(announced, touched(9, [total('a'), total('b', 5, 2)]))
-    expect(plan?.line).toMatchObject({
+    const planned = await plan(announced, touched(9, [total('a'), total('b', 5, 2)]))
+    expect(planned?.line).toMatchObject({
       kind: 'checkpoint-diff',
       diff: { lastOpId: 9n, updatedBuckets: [{ bucket: 'b', checksum: 5, count: 2, priority: 1 }], removedBuckets: [] },
     })
-    expect(plan?.groups).toEqual([{ priority: 1, buckets: ['b'] }])
+    expect(planned?.groups).toEqual([{ priority: 1, buckets: ['b'] }])
   })
 
-  test('a bucket that appears is fetched and one that is gone is removed', () => {
-    const plan = planSend(wasAnnounced([entry('old'), entry('kept')]), all(9, [entry('kept'), entry('new')]))
-    expect(plan).toMatchObject({ updated: [entry('new')], removed: ['old'], groups: [{ buckets: ['new'] }] })
+  test('a bucket that appears is fetched and one that is gone is removed', async () => {
+    const planned = await plan(wasAnnounced([entry('old'), entry('kept')]), all(9, [entry('kept'), entry('new')]))
+    expect(planned).toMatchObject({ updated: [entry('new')], removed: ['old'], groups: [{ buckets: ['new'] }] })
   })
 
-  test('[protocol 41] a write checkpoint alone is worth a line, with nothing to fetch', () => {
-    const plan = planSend(wasAnnounced([entry('a')]), { ...touched(9, []), writeCheckpoint: 4n })
-    expect(plan?.line).toEqual({
+  test('[protocol 41] a write checkpoint alone is worth a line, with nothing to fetch', async () => {
+    const planned = await plan(wasAnnounced([entry('a')]), { ...touched(9, []), writeCheckpoint: 4n })
+    expect(planned?.line).toEqual({
       kind: 'checkpoint-diff',
       diff: { lastOpId: 9n, writeCheckpoint: 4n, updatedBuckets: [], removedBuckets: [] },
     })
-    expect(plan?.groups).toEqual([])
+    expect(planned?.groups).toEqual([])
   })
 
-  test('a bucket that gets another reason or priority is announced again', () => {
-    const plan = planSend(wasAnnounced([entry('a')]), all(9, [entry('a', { priority: 0 })]))
-    expect(plan?.updated).toEqual([entry('a', { priority: 0 })])
+  test('a bucket that gets another reason or priority is announced again', async () => {
+    const planned = await plan(wasAnnounced([entry('a')]), all(9, [entry('a', { priority: 0 })]))
+    expect(planned?.updated).toEqual([entry('a', { priority: 0 })])
   })
 
-  test('streams that changed need a whole checkpoint line, but what the client has is not fetched again', () => {
+  test('streams that changed need a whole checkpoint line, but what the client has is not fetched again', async () => {
     const streams = [{ name: 's', isDefault: true, errors: [{ subscription: 'default', message: 'no' }] }] as const
     const update: Update = {
       checkpoint: toOpId(9n),
       writeCheckpoint: undefined,
       change: { kind: 'all', entries: [entry('a')], streams },
     }
-    expect(planSend(wasAnnounced([entry('a')]), update)).toMatchObject({
+    expect(await plan(wasAnnounced([entry('a')]), update)).toMatchObject({
       line: { kind: 'checkpoint', checkpoint: { streams } },
       groups: [],
     })
@@ -76,30 +77,40 @@ describe('later', () => {
 })
 
 describe('when a download was interrupted', () => {
-  test('[protocol 48] unfinished buckets are fetched on with what is new, in the order of urgency', () => {
+  test('[protocol 48] unfinished buckets are fetched on with what is new, in the order of urgency', async () => {
     const announced = {
       ...wasAnnounced([entry('log'), entry('me', { priority: 1 })]),
       unfinished: new Set([name('log')]),
     }
-    expect(planSend(announced, touched(9, [total('me', 5, 2)]))?.groups).toEqual([
+    expect((await plan(announced, touched(9, [total('me', 5, 2)])))?.groups).toEqual([
       { priority: 1, buckets: ['me'] },
       { priority: 3, buckets: ['log'] },
     ])
   })
 
-  test('an unfinished bucket that is gone is not fetched', () => {
-    const announced = { ...wasAnnounced([entry('log'), entry('me')]), unfinished: new Set([name('log')]) }
-    expect(planSend(announced, all(9, [entry('me')]))).toMatchObject({ removed: ['log'], groups: [] })
+  test('what was begun goes on before what others of its priority have new', async () => {
+    const announced = { ...wasAnnounced([entry('a'), entry('log')]), unfinished: new Set([name('log')]) }
+    const planned = await plan(announced, touched(9, [total('a', 5, 2), total('log', 6, 2)]))
+    expect(planned?.groups).toEqual([{ priority: 3, buckets: ['log', 'a'] }])
   })
 
-  test('a checkpoint that cannot be completed is followed by another although no sum changed', () => {
+  test('an unfinished bucket that is gone is not fetched', async () => {
+    const announced = { ...wasAnnounced([entry('log'), entry('me')]), unfinished: new Set([name('log')]) }
+    expect(await plan(announced, all(9, [entry('me')]))).toMatchObject({ removed: ['log'], groups: [] })
+  })
+
+  test('a checkpoint that cannot be completed is followed by another although no sum changed', async () => {
     const announced = { ...wasAnnounced([entry('a')]), unfinished: new Set([name('a')]), isSuperseded: true }
-    expect(planSend(announced, all(9, [entry('a')]))).toMatchObject({
+    expect(await plan(announced, all(9, [entry('a')]))).toMatchObject({
       line: { kind: 'checkpoint-diff' },
       groups: [{ buckets: ['a'] }],
     })
   })
 })
+
+function plan(announced: Announced, update: Update): Promise<SendPlan | undefined> {
+  return planSend(announced, update, shortTurn())
+}
 
 function name(text: string): BucketName {
   return toBucketName(text)

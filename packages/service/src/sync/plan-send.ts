@@ -7,6 +7,7 @@ import type {
   OpId,
   StreamEntry,
 } from '@headwater/protocol'
+import type { Turn } from '@headwater/sync-config'
 
 /** What a client was told, and what it still has to get. */
 export type Announced = {
@@ -20,7 +21,7 @@ export type Announced = {
   readonly isSuperseded: boolean
 }
 
-type AnnouncedEntries = Pick<ReadonlyMap<BucketName, BucketEntry>, 'get' | 'keys'>
+type AnnouncedEntries = Pick<ReadonlyMap<BucketName, BucketEntry>, 'get' | 'keys' | 'size'>
 
 /** The state of the source to bring a client to. */
 export type Update = {
@@ -45,10 +46,10 @@ export type SendPlan = {
 export type FetchGroup = { readonly priority: number; readonly buckets: readonly BucketName[] }
 
 /** What to send to bring a client from what it was told to a newer state; undefined when it would learn nothing. */
-export function planSend(announced: Announced, update: Update): SendPlan | undefined {
+export async function planSend(announced: Announced, update: Update, turn: Turn): Promise<SendPlan | undefined> {
   const { entries } = announced
-  if (entries === undefined) return planFirst(update)
-  const { updated, removed } = compare(entries, update)
+  if (entries === undefined) return planFirst(update, turn)
+  const { updated, removed } = await compare(entries, update, turn)
   const { change, checkpoint, writeCheckpoint } = update
   const streamsChanged = change.kind === 'all' && !areEqual(change.streams, announced.streams)
   const isWorthALine =
@@ -68,48 +69,85 @@ export function planSend(announced: Announced, update: Update): SendPlan | undef
         kind: 'checkpoint-diff',
         diff: { lastOpId: checkpoint, writeCheckpoint, updatedBuckets: updated, removedBuckets: removed },
       }
-  const gone = new Set(removed)
-  const fetch = new Map(updated.map((entry) => [entry.bucket, entry]))
-  for (const bucket of announced.unfinished) {
-    const entry = fetch.get(bucket) ?? entries.get(bucket)
-    if (entry !== undefined && !gone.has(bucket)) fetch.set(bucket, entry)
-  }
-  return { line, updated, removed, groups: groupByPriority([...fetch.values()]) }
+  const unfinished = await stillUnfinished(announced.unfinished, { entries, updated, removed }, turn)
+  const begun = updated.filter(({ bucket }) => !announced.unfinished.has(bucket))
+  return { line, updated, removed, groups: await groupByPriority([unfinished, begun], turn) }
 }
 
-function planFirst({ checkpoint, writeCheckpoint, change }: Update): SendPlan {
+/** What was begun goes on first: it would never end else, if others of its priority kept changing. */
+async function stillUnfinished(
+  unfinished: Announced['unfinished'],
+  { entries, updated, removed }: Compared & { readonly entries: AnnouncedEntries },
+  turn: Turn,
+): Promise<readonly BucketEntry[]> {
+  if (unfinished.size === 0) return []
+  const newer = new Map<BucketName, BucketEntry>()
+  for (const entry of updated) {
+    if (turn.isOverAfterStep()) await turn.next()
+    newer.set(entry.bucket, entry)
+  }
+  const gone = new Set(removed)
+  const found: BucketEntry[] = []
+  for (const bucket of unfinished) {
+    if (turn.isOverAfterStep()) await turn.next()
+    const entry = newer.get(bucket) ?? entries.get(bucket)
+    if (entry !== undefined && !gone.has(bucket)) found.push(entry)
+  }
+  return found
+}
+
+async function planFirst({ checkpoint, writeCheckpoint, change }: Update, turn: Turn): Promise<SendPlan> {
   const { entries, streams } = change.kind === 'all' ? change : NO_BUCKETS
   return {
     line: { kind: 'checkpoint', checkpoint: { lastOpId: checkpoint, writeCheckpoint, buckets: entries, streams } },
     updated: entries,
     removed: [],
-    groups: groupByPriority(entries),
+    groups: await groupByPriority([entries], turn),
   }
 }
 
 const NO_BUCKETS = { entries: [], streams: [] }
 
-function compare(
-  announced: AnnouncedEntries,
-  { change }: Update,
-): { readonly updated: BucketEntry[]; readonly removed: BucketName[] } {
+type Compared = { readonly updated: readonly BucketEntry[]; readonly removed: readonly BucketName[] }
+
+async function compare(announced: AnnouncedEntries, { change }: Update, turn: Turn): Promise<Compared> {
   const updated: BucketEntry[] = []
   if (change.kind === 'touched') {
     for (const { bucket, checksum, count } of change.sums) {
+      if (turn.isOverAfterStep()) await turn.next()
       const known = announced.get(bucket)
       if (known === undefined || (known.checksum === checksum && known.count === count)) continue
       updated.push({ ...known, checksum, count })
     }
     return { updated, removed: [] }
   }
-  const present = new Set<BucketName>()
+  let knownCount = 0
   for (const entry of change.entries) {
-    present.add(entry.bucket)
+    if (turn.isOverAfterStep()) await turn.next()
     const known = announced.get(entry.bucket)
+    if (known !== undefined) knownCount += 1
     if (known === undefined || !isSameEntry(known, entry)) updated.push(entry)
   }
-  const removed = [...announced.keys()].filter((bucket) => !present.has(bucket))
+  const removed = knownCount === announced.size ? [] : await findRemoved(announced, change.entries, turn)
   return { updated, removed }
+}
+
+async function findRemoved(
+  announced: AnnouncedEntries,
+  entries: readonly BucketEntry[],
+  turn: Turn,
+): Promise<readonly BucketName[]> {
+  const present = new Set<BucketName>()
+  for (const { bucket } of entries) {
+    if (turn.isOverAfterStep()) await turn.next()
+    present.add(bucket)
+  }
+  const removed: BucketName[] = []
+  for (const bucket of announced.keys()) {
+    if (turn.isOverAfterStep()) await turn.next()
+    if (!present.has(bucket)) removed.push(bucket)
+  }
+  return removed
 }
 
 /** Do two entries say the same? */
@@ -133,14 +171,15 @@ function areEqual(a: readonly StreamEntry[], b: readonly StreamEntry[]): boolean
   return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
-function groupByPriority(entries: readonly BucketEntry[]): FetchGroup[] {
+async function groupByPriority(lists: readonly (readonly BucketEntry[])[], turn: Turn): Promise<FetchGroup[]> {
   const groups = new Map<number, BucketName[]>()
-  for (const { bucket, priority } of entries) {
-    const group = groups.get(priority)
-    if (group === undefined) groups.set(priority, [bucket])
-    else group.push(bucket)
+  for (const entries of lists) {
+    for (const { bucket, priority } of entries) {
+      if (turn.isOverAfterStep()) await turn.next()
+      const group = groups.get(priority)
+      if (group === undefined) groups.set(priority, [bucket])
+      else group.push(bucket)
+    }
   }
-  return [...groups]
-    .map(([priority, buckets]) => ({ priority, buckets: buckets.sort() }))
-    .sort((a, b) => a.priority - b.priority)
+  return Array.from(groups, ([priority, buckets]) => ({ priority, buckets })).sort((a, b) => a.priority - b.priority)
 }

@@ -3,11 +3,12 @@ import { HeadwaterError, type OpId, type SyncRequest } from '@headwater/protocol
 import type { LoadedPlan, Resolution, Turn } from '@headwater/sync-config'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { SyncStorage } from '../storage/storage.ts'
-import type { CheckpointFeed, SessionChange, Subscription } from './checkpoint-feed.ts'
+import type { CheckpointFeed } from './checkpoint-feed.ts'
 import { planSend, type SendPlan, type Update } from './plan-send.ts'
 import { resolveBuckets } from './resolve-buckets.ts'
 import type { SessionState } from './session-state.ts'
 import { readEntries, readTotals } from './sums.ts'
+import type { Interest, SessionChange, Subscription } from './subscription.ts'
 import type { Turns } from './turns.ts'
 
 /** Sums of so few buckets are read in no time. */
@@ -32,7 +33,7 @@ export type PrepareParts = {
   readonly writeCheckpointKey: string
   readonly state: SessionState
   readonly noteResolved: NoteResolved
-  readonly turns: Turns
+  readonly turns: Pick<Turns, 'begin'>
 }
 
 /**
@@ -86,6 +87,7 @@ export class Preparation {
   /** `tried`: a checkpoint that compaction has gone past. */
   async #prepareNewest(tried: OpId | undefined): Promise<Prepared> {
     const { storage, feed, subscription, state, writeCheckpointKey } = this.#parts
+    using _kept = subscription.keepCommits()
     // In this order: what the number stands for is then in the checkpoint, or in one before it.
     const writeCheckpoint = await storage.readWriteCheckpoint(writeCheckpointKey)
     const served = await feed.readServed()
@@ -97,24 +99,27 @@ export class Preparation {
     this.#served = served
     if (state.isSuperseded && served.checkpoint <= state.checkpoint) return NOTHING_TO_TELL
     assert(tried === undefined || served.checkpoint > tried, 'Compaction has gone past the newest checkpoint')
-    return this.#prepareResolved(served.plan, later(served.checkpoint, state.checkpoint), writeCheckpoint)
+    return await this.#prepareResolved(served.plan, later(served.checkpoint, state.checkpoint), writeCheckpoint)
   }
 
   /** Looks at what a change touched. */
   async prepareChange(change: SessionChange): Promise<SendPlan | undefined> {
-    const { storage, state } = this.#parts
+    const { storage, state, subscription } = this.#parts
     if (change.touchesAll || this.#served === undefined) return this.prepareAll()
     const checkpoint = later(change.checkpoint, state.checkpoint)
     const writeCheckpoint = highest(change.writeCheckpoint, state.writeCheckpoint)
     if (change.mustResolve) {
+      using _kept = subscription.keepCommits()
       const prepared = await this.#prepareResolved(this.#served.plan, checkpoint, writeCheckpoint)
       return prepared.kind === 'prepared' ? prepared.plan : this.prepareAll()
     }
     using pinned = new DisposableStack()
     pinned.use(storage.pinCheckpoint(checkpoint))
-    const sums = await readTotals(storage, [...change.buckets], checkpoint, this.#beginTurn())
+    const turn = this.#beginTurn()
+    const sums = await readTotals(storage, [...change.buckets], checkpoint, turn)
     if (sums === undefined) return this.prepareAll()
-    return this.#announce({ checkpoint, writeCheckpoint, change: { kind: 'touched', sums } }, pinned)
+    const update: Update = { checkpoint, writeCheckpoint, change: { kind: 'touched', sums } }
+    return await this.#announce(update, pinned, turn)
   }
 
   async #prepareResolved(plan: LoadedPlan, checkpoint: OpId, writeCheckpoint: bigint | undefined): Promise<Prepared> {
@@ -126,19 +131,21 @@ export class Preparation {
     if (resolution === undefined) return { kind: 'passed', checkpoint }
     noteResolved({ userId: user.userId, resolution, isFirst: !this.#hasResolved })
     this.#hasResolved = true
-    subscription.follow(interestOf(resolution), checkpoint)
+    await subscription.follow(interestOf(resolution), checkpoint, turn)
+    if (this.#isClosed) return NOTHING_TO_TELL
     const entries = await readEntries(storage, resolution.buckets, checkpoint, turn)
     if (entries === undefined) return { kind: 'passed', checkpoint }
     const change = { kind: 'all', entries, streams: resolution.streams } as const
-    return { kind: 'prepared', plan: this.#announce({ checkpoint, writeCheckpoint, change }, pinned) }
+    return { kind: 'prepared', plan: await this.#announce({ checkpoint, writeCheckpoint, change }, pinned, turn) }
   }
 
   /** Takes the pin over when there is something to tell; else what is being sent, if anything, keeps its own. */
-  #announce(update: Update, pinned: DisposableStack): SendPlan | undefined {
+  async #announce(update: Update, pinned: DisposableStack, turn: Turn): Promise<SendPlan | undefined> {
     const { state } = this.#parts
-    const plan = planSend(state.announced, update)
+    if (this.#isClosed) return undefined
+    const plan = await planSend(state.announced, update, turn)
     if (plan === undefined) return undefined
-    state.announce(plan, update)
+    await state.announce(plan, update, turn)
     this.unpin()
     if (!this.#isClosed) this.#pin = pinned.move()
     return plan
@@ -157,7 +164,7 @@ type Prepared =
 
 const NOTHING_TO_TELL: Prepared = { kind: 'prepared', plan: undefined }
 
-function interestOf({ buckets, lookupKeys }: Resolution): Parameters<Subscription['follow']>[0] {
+function interestOf({ buckets, lookupKeys }: Resolution): Interest {
   return { buckets: buckets.map(({ bucket }) => bucket), lookupKeys }
 }
 

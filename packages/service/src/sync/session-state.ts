@@ -6,6 +6,7 @@ import {
   type StreamEntry,
   type SyncRequest,
 } from '@headwater/protocol'
+import type { Turn } from '@headwater/sync-config'
 import type { Announced, SendPlan, Update } from './plan-send.ts'
 
 /** A bucket that was announced. */
@@ -41,7 +42,11 @@ export class SessionState {
 
   get announced(): Announced {
     const granted = this.#granted
-    const entries = { get: (bucket: BucketName) => granted.get(bucket)?.entry, keys: () => granted.keys() }
+    const entries = {
+      size: granted.size,
+      get: (bucket: BucketName) => granted.get(bucket)?.entry,
+      keys: () => granted.keys(),
+    }
     return {
       entries: this.#offered === undefined ? entries : undefined,
       streams: this.#streams,
@@ -51,20 +56,29 @@ export class SessionState {
     }
   }
 
-  /** The line of `plan` is on its way. */
-  announce(plan: SendPlan, { checkpoint, writeCheckpoint, change }: Update): void {
-    for (const entry of plan.updated) this.#grant(entry)
+  /** The line of `plan` is on its way. Nothing else may be asked or told of this client before it is done. */
+  async announce(plan: SendPlan, { checkpoint, writeCheckpoint, change }: Update, turn: Turn): Promise<void> {
+    for (const entry of plan.updated) {
+      if (turn.isOverAfterStep()) await turn.next()
+      this.#grant(entry)
+    }
     for (const bucket of plan.removed) {
+      if (turn.isOverAfterStep()) await turn.next()
       this.#granted.delete(bucket)
       this.finish(bucket)
     }
     for (const { name, after } of this.#offered ?? []) {
-      const granted = this.#granted.get(name)
-      if (granted !== undefined) granted.position = after
+      if (turn.isOverAfterStep()) await turn.next()
+      this.advance(name, after)
     }
     this.#offered = undefined
-    const unfinished = plan.groups.flatMap(({ buckets }) => buckets)
-    if (unfinished.length > 0) this.#unfinished = new Set([...(this.#unfinished ?? []), ...unfinished])
+    for (const { buckets } of plan.groups) {
+      for (const bucket of buckets) {
+        if (turn.isOverAfterStep()) await turn.next()
+        this.#unfinished ??= new Set()
+        this.#unfinished.add(bucket)
+      }
+    }
     if (change.kind === 'all') this.#streams = change.streams
     this.checkpoint = checkpoint
     this.writeCheckpoint = writeCheckpoint

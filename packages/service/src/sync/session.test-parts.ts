@@ -11,7 +11,7 @@ import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage } from '../storage/storage.ts'
 import { Alarms } from './alarms.ts'
 import { type CheckpointFeed, createCheckpointFeed } from './checkpoint-feed.ts'
-import { openSyncStream } from './session.ts'
+import { openSyncStream, type SyncParts } from './session.ts'
 import { SharedRounds } from './shared-rounds.ts'
 import { Turns } from './turns.ts'
 
@@ -20,6 +20,7 @@ type ServiceOptions = {
   /** Also buckets `dynamic-…` by the entries of the lookup `members`. */
   readonly dynamic?: boolean
   readonly resolveAfter?: (clock: ManualClock) => Promise<void>
+  readonly turns?: SyncParts['turns']
   readonly wrapStorage?: (storage: BucketStorage) => BucketStorage
 }
 
@@ -36,6 +37,7 @@ export async function startService({
   grants = { lists: 3, todos: 3 },
   dynamic = false,
   resolveAfter = async () => {},
+  turns = new Turns(),
   wrapStorage = (storage) => storage,
 }: ServiceOptions = {}) {
   const path = await mkdtemp(join(tmpdir(), 'headwater-session-'))
@@ -57,7 +59,7 @@ export async function startService({
   }
   const plan = { hash: 'example', tables: [], forTable: () => undefined, resolve }
   const feed: CheckpointFeed = createCheckpointFeed(
-    { storage, clock, loadPlan: () => plan, bucketsMax: 1000 },
+    { storage, clock, turns, loadPlan: () => plan, bucketsMax: 1000 },
     stop.signal,
   )
   const parts = {
@@ -71,7 +73,7 @@ export async function startService({
     log,
     metrics,
     noteResolved: () => {},
-    turns: new Turns(),
+    turns,
   }
 
   const open = (

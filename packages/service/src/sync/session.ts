@@ -13,7 +13,7 @@ import type { RevocationWatch } from '../auth/revocations.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { SyncStorage } from '../storage/storage.ts'
-import type { CheckpointFeed, SessionChange, Subscription } from './checkpoint-feed.ts'
+import type { CheckpointFeed } from './checkpoint-feed.ts'
 import type { Clock } from '../clock.ts'
 import { Alarm, type Alarms } from './alarms.ts'
 import { Keepalive } from './keepalive.ts'
@@ -23,6 +23,7 @@ import { isQuick, type KeptRequest, type NoteResolved, Preparation } from './pre
 import { SessionState } from './session-state.ts'
 import type { SharedRounds } from './shared-rounds.ts'
 import { StreamsEnd } from './stream-end.ts'
+import type { SessionChange, Subscription } from './subscription.ts'
 import type { Turns } from './turns.ts'
 import { Wake } from './wake.ts'
 
@@ -42,7 +43,7 @@ export type SyncParts = {
   readonly alarms: Alarms
   readonly noteResolved: NoteResolved
   /** Of all streams of this process. */
-  readonly turns: Turns
+  readonly turns: Pick<Turns, 'begin'>
 }
 
 export type SyncOpen = {

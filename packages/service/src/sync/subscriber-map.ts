@@ -1,34 +1,30 @@
-import type { Subscription } from './checkpoint-feed.ts'
-
 /** Who depends on what. Most things have one subscriber, which then takes no set of its own. */
-export class SubscriberMap<Key> {
-  readonly #subscribers = new Map<Key, Subscription | Set<Subscription>>()
+export class SubscriberMap<Key, Subscriber extends object> {
+  readonly #subscribers = new Map<Key, Subscriber | Set<Subscriber>>()
 
   /** Keys that have subscribers. */
   get size(): number {
     return this.#subscribers.size
   }
 
-  add(key: Key, subscription: Subscription): void {
+  has(key: Key, subscriber: Subscriber): boolean {
     const known = this.#subscribers.get(key)
-    if (known === undefined) this.#subscribers.set(key, subscription)
-    else if (known instanceof Set) known.add(subscription)
-    else if (known !== subscription) this.#subscribers.set(key, new Set([known, subscription]))
+    return known instanceof Set ? known.has(subscriber) : known === subscriber
   }
 
-  remove(key: Key, subscription: Subscription): void {
+  add(key: Key, subscriber: Subscriber): void {
+    const known = this.#subscribers.get(key)
+    if (known === undefined) this.#subscribers.set(key, subscriber)
+    else if (known instanceof Set) known.add(subscriber)
+    else if (known !== subscriber) this.#subscribers.set(key, new Set([known, subscriber]))
+  }
+
+  remove(key: Key, subscriber: Subscriber): void {
     const known = this.#subscribers.get(key)
     if (known instanceof Set) {
-      known.delete(subscription)
+      known.delete(subscriber)
       if (known.size === 0) this.#subscribers.delete(key)
-    } else if (known === subscription) this.#subscribers.delete(key)
-  }
-
-  /** Makes a subscriber of `before` one of `after`. */
-  replace(before: readonly Key[], after: readonly Key[], subscription: Subscription): void {
-    const [old, next] = [new Set(before), new Set(after)]
-    for (const key of old) if (!next.has(key)) this.remove(key, subscription)
-    for (const key of next) if (!old.has(key)) this.add(key, subscription)
+    } else if (known === subscriber) this.#subscribers.delete(key)
   }
 
   /** Each key of `keys` that has subscribers, with each of them. */
@@ -36,7 +32,7 @@ export class SubscriberMap<Key> {
     readonly size: number
     keys(): Iterable<Key>
     has(key: Key): boolean
-  }): Generator<[Key, Subscription]> {
+  }): Generator<[Key, Subscriber]> {
     // Whichever is smaller is walked through: a commit may name more buckets than anyone follows.
     if (keys.size <= this.#subscribers.size) {
       for (const key of keys.keys()) yield* this.#pairs(key)
@@ -45,14 +41,14 @@ export class SubscriberMap<Key> {
     }
   }
 
-  *all(): Generator<Subscription> {
-    for (const key of this.#subscribers.keys()) for (const [, subscription] of this.#pairs(key)) yield subscription
+  *all(): Generator<Subscriber> {
+    for (const key of this.#subscribers.keys()) for (const [, subscriber] of this.#pairs(key)) yield subscriber
   }
 
-  *#pairs(key: Key): Generator<[Key, Subscription]> {
+  *#pairs(key: Key): Generator<[Key, Subscriber]> {
     const known = this.#subscribers.get(key)
     if (known === undefined) return
-    if (known instanceof Set) for (const subscription of known) yield [key, subscription]
+    if (known instanceof Set) for (const subscriber of known) yield [key, subscriber]
     else yield [key, known]
   }
 }

@@ -4,7 +4,7 @@ import type { SyncStorage } from '../storage/storage.ts'
 import type { BucketTotal } from './plan-send.ts'
 
 /** Buckets asked for at once; others run in between. */
-const BUCKETS_PER_READ = 250
+const BUCKETS_PER_READ = 100
 
 /**
  * Sum and count of each bucket up to a checkpoint, in the order of `buckets`. Undefined when compaction has gone past it.
@@ -39,10 +39,12 @@ export async function readEntries(
   const names = granted.map(({ bucket }) => bucket)
   const totals = await readTotals(storage, names, checkpoint, turn)
   if (totals === undefined) return undefined
-  return granted.flatMap(({ bucket, priority, reasons }, n) => {
+  const entries: BucketEntry[] = []
+  for (const [n, { bucket, priority, reasons }] of granted.entries()) {
+    if (turn.isOverAfterStep()) await turn.next()
     const total = totals[n]
-    return total === undefined
-      ? []
-      : [{ bucket, checksum: total.checksum, count: total.count, priority, subscriptions: reasons }]
-  })
+    if (total === undefined) continue
+    entries.push({ bucket, checksum: total.checksum, count: total.count, priority, subscriptions: reasons })
+  }
+  return entries
 }
