@@ -375,6 +375,18 @@ describe('what the service says within a stream', () => {
     expect(device.opened.db.currentStatus.downloadError).toBeUndefined()
   })
 
+  test('[protocol 102] about when to come back is kept to, and is no error', async () => {
+    const device = await connect()
+    await using _ = device.opened
+    device.stream.send({ stream_end: { reason: 'config_changed', retry_after_ms: 20_000 } })
+    await settle()
+    expect(device.opened.db.currentStatus).toMatchObject({ connected: false, downloadError: undefined })
+    await device.advance(19_000)
+    expect(device.opened.service.streams).toHaveLength(1)
+    await device.advance(11_000)
+    expect(device.opened.service.streams).toHaveLength(2)
+  })
+
   test('of a single stream is shown with that stream, while the others are synced', async () => {
     const device = await connect()
     await using _ = device.opened
