@@ -24,7 +24,8 @@ function writeFields(writer: BsonWriter, object: JsonObject): void {
   for (const name of Object.keys(object)) writeField(writer, name, object[name])
 }
 
-function writeField(writer: BsonWriter, name: string, value: JsonValue | undefined): void {
+/** One element of the document or array that is open. */
+export function writeField(writer: BsonWriter, name: string, value: JsonValue | undefined): void {
   if (value === null || value === undefined) writer.null(name)
   else if (typeof value === 'string') writer.string(name, value)
   else if (typeof value === 'number') writer.number(name, value)

@@ -1,8 +1,8 @@
 import { encodeBson } from './bson.ts'
-import { toSignedChecksum } from './checksum.ts'
-import type { BucketEntry, BucketReason, Checkpoint, CheckpointDiff, Line, StreamEntry } from './line.ts'
+import { type CheckpointLine, encodeCheckpointLine } from './encode-checkpoint-line.ts'
+import type { Line } from './line.ts'
 import { escapeLineEnds } from './ndjson.ts'
-import type { JsonObject, JsonValue } from './request.ts'
+import type { JsonObject } from './request.ts'
 
 /** How lines are framed: JSON texts ended by a line feed, or BSON documents back to back. */
 export type LineFormat = 'ndjson' | 'bson'
@@ -12,18 +12,35 @@ export type ControlLine = Exclude<Line, { readonly kind: 'data' }>
 
 /** One whole line: ends with a line feed in `ndjson`, is one document in `bson`. */
 export function encodeLine(line: ControlLine, format: LineFormat): Uint8Array {
+  if (line.kind === 'checkpoint' || line.kind === 'checkpoint-diff') return encodeAtOnce(line, format)
   const wire = toWire(line)
   return format === 'bson' ? encodeBson(wire) : utf8.encode(`${escapeLineEnds(JSON.stringify(wire))}\n`)
 }
 
+function encodeAtOnce(line: CheckpointLine, format: LineFormat): Uint8Array {
+  const steps = encodeCheckpointLine(line, format)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return joined(step.value)
+  }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only, ...others] = pieces
+  if (only !== undefined && others.length === 0) return only
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
 const utf8 = new TextEncoder()
 
-function toWire(line: ControlLine): JsonObject {
+function toWire(line: Exclude<ControlLine, CheckpointLine>): JsonObject {
   switch (line.kind) {
-    case 'checkpoint':
-      return { checkpoint: checkpointToWire(line.checkpoint) }
-    case 'checkpoint-diff':
-      return { checkpoint_diff: diffToWire(line.diff) }
     case 'checkpoint-complete':
       return { checkpoint_complete: { last_op_id: `${line.lastOpId}` } }
     case 'partial-checkpoint-complete':
@@ -39,48 +56,4 @@ function toWire(line: ControlLine): JsonObject {
 
 function retryAfterToWire({ retryAfterMs }: { readonly retryAfterMs?: number }): JsonObject {
   return retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }
-}
-
-function checkpointToWire(checkpoint: Checkpoint): JsonObject {
-  return {
-    last_op_id: `${checkpoint.lastOpId}`,
-    ...writeCheckpointToWire(checkpoint.writeCheckpoint),
-    buckets: checkpoint.buckets.map(bucketToWire),
-    streams: checkpoint.streams.map(streamToWire),
-  }
-}
-
-function diffToWire(diff: CheckpointDiff): JsonObject {
-  return {
-    last_op_id: `${diff.lastOpId}`,
-    ...writeCheckpointToWire(diff.writeCheckpoint),
-    removed_buckets: diff.removedBuckets,
-    updated_buckets: diff.updatedBuckets.map(bucketToWire),
-  }
-}
-
-function writeCheckpointToWire(writeCheckpoint: bigint | undefined): JsonObject {
-  return writeCheckpoint === undefined ? {} : { write_checkpoint: `${writeCheckpoint}` }
-}
-
-function bucketToWire(entry: BucketEntry): JsonObject {
-  return {
-    bucket: entry.bucket,
-    checksum: toSignedChecksum(entry.checksum),
-    count: entry.count,
-    priority: entry.priority,
-    subscriptions: entry.subscriptions.map(reasonToWire),
-  }
-}
-
-function reasonToWire(reason: BucketReason): JsonValue {
-  return reason.kind === 'default' ? { default: reason.stream } : { sub: reason.subscription }
-}
-
-function streamToWire(stream: StreamEntry): JsonObject {
-  return {
-    name: stream.name,
-    is_default: stream.isDefault,
-    errors: stream.errors.map(({ subscription, message }) => ({ subscription, message })),
-  }
 }

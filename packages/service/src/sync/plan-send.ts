@@ -3,7 +3,7 @@ import type {
   BucketName,
   BucketReason,
   Checksum,
-  ControlLine,
+  CheckpointLine,
   OpId,
   StreamEntry,
 } from '@headwater/protocol'
@@ -36,7 +36,7 @@ export type Update = {
 export type BucketTotal = { readonly bucket: BucketName; readonly checksum: Checksum; readonly count: number }
 
 export type SendPlan = {
-  readonly line: ControlLine
+  readonly line: CheckpointLine
   readonly updated: readonly BucketEntry[]
   readonly removed: readonly BucketName[]
   /** What to send, most urgent first. */
@@ -60,7 +60,7 @@ export async function planSend(announced: Announced, update: Update, turn: Turn)
     writeCheckpoint !== announced.writeCheckpoint
   if (!isWorthALine) return undefined
 
-  const line: ControlLine = streamsChanged
+  const line: CheckpointLine = streamsChanged
     ? {
         kind: 'checkpoint',
         checkpoint: { lastOpId: checkpoint, writeCheckpoint, buckets: change.entries, streams: change.streams },

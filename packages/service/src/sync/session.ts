@@ -1,13 +1,17 @@
 import {
+  type CheckpointLine,
+  encodeCheckpointLine,
   encodeDataLine,
   encodeLine,
   type BucketName,
   type ControlLine,
+  type LineFormat,
   type OperationFormat,
   type StreamEndReason,
   type SyncRequest,
   writeCheckpointKey,
 } from '@headwater/protocol'
+import type { Turn } from '@headwater/sync-config'
 import type { VerifiedUser } from '../auth/claims.ts'
 import type { RevocationWatch } from '../auth/revocations.ts'
 import type { Log } from '../observe/log.ts'
@@ -262,8 +266,8 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     // What was prepared while a new generation began says that everything is gone.
     if (!this.#mayGoOn()) return undefined
     this.#keepalive.begin(this.#parts.clock.nowMs())
-    this.#push(plan.line)
     const turn = this.#parts.turns.begin(this.#preparation.client.userId)
+    await this.#pushCheckpoint(plan.line, turn)
     const sentBefore = this.#operationsSent
     for (const group of plan.groups) {
       for (const bucket of group.buckets) {
@@ -330,9 +334,24 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
     return change === undefined ? undefined : this.#preparation.prepareChange(change)
   }
 
+  async #pushCheckpoint(line: CheckpointLine, turn: Turn): Promise<void> {
+    const steps = encodeCheckpointLine(line, this.#lineFormat)
+    let step = steps.next()
+    while (step.done !== true) {
+      if (turn.isOver) await turn.next()
+      step = steps.next()
+    }
+    this.#hasBegun = true
+    this.#lines.push(...step.value)
+  }
+
   #push(line: ControlLine): void {
     this.#hasBegun = true
-    this.#lines.push(encodeLine(line, this.#format === 'bson' ? 'bson' : 'ndjson'))
+    this.#lines.push(encodeLine(line, this.#lineFormat))
+  }
+
+  get #lineFormat(): LineFormat {
+    return this.#format === 'bson' ? 'bson' : 'ndjson'
   }
 
   #noteCompleted(): void {
