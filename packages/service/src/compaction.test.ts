@@ -186,6 +186,7 @@ async function startService(): Promise<Served> {
       readHealth: async () => ({ started: true, ready: true, touchedAtMs: Date.now(), problem: undefined }),
       readMetrics: notAsked,
       operator: NO_OPERATOR,
+      takePlaceAmongAll: () => ({ granted: Promise.resolve(), giveBack: () => {} }),
     },
   })
   onTestFinished(() => serving.stop())

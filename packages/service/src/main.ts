@@ -105,6 +105,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       if (isMadeByBackend(served.plan)) throw madeByBackend()
       return deployment.current().requestCheckpointNumber(key, number)
     },
+    // No other process serves streams, unless there are workers, which ask each other by way of this one.
+    takePlaceAmongAll: () => ({ granted: Promise.resolve(), giveBack: () => {} }),
     readHealth: async () => readHealth(),
     readMetrics: async () => {
       const { bytes, compaction, writeCheckpointsPending } = await storage.readStatus()

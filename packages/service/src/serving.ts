@@ -32,7 +32,7 @@ const STOP_GRACE_MS = 2_000
 /** What only the process that replicates can answer. */
 export type Replicating = Pick<
   HttpParts,
-  'requestWriteCheckpoint' | 'requestCheckpointNumber' | 'readHealth' | 'readMetrics' | 'operator'
+  'requestWriteCheckpoint' | 'requestCheckpointNumber' | 'readHealth' | 'readMetrics' | 'operator' | 'takePlaceAmongAll'
 >
 
 export type ServingParts = {

@@ -3,7 +3,7 @@ import type { Refusal, VerifiedUser } from '../auth/claims.ts'
 import type { HttpRequest } from './answer.ts'
 import { authorize, findRevoked } from './authorize.ts'
 import type { HttpParts } from './http-parts.ts'
-import type { Claim, SharedRoom } from './shared-room.ts'
+import type { Claim } from './shared-room.ts'
 import type { UserRequests } from './user-requests.ts'
 
 /** Of a body whose sender is not known: enough to say what is wrong with an ordinary one. */
@@ -12,21 +12,28 @@ const STRANGER_BYTES_MAX = 16 * 1024
 /** Says which client of the user it is, if that is known. */
 type OfClient = { readonly clientId: string | undefined }
 
-export type Admission<Asked extends OfClient> = {
+/** Of those who ask for the same at once. */
+export type RequestPlace = {
+  /** Throws the code of the limit that is reached. */
+  readonly hold: (size: 1) => void
+  readonly release: () => void
+}
+
+export type Admission<Asked extends OfClient, Place extends RequestPlace> = {
   readonly requests: UserRequests
   /** One of its places is taken before the body is read. */
-  readonly places: SharedRoom
+  readonly places: { readonly check: () => void; readonly open: (userId: string) => Place }
   readonly bytesMax: number
   /** Throws `bad-request`. */
   readonly read: (fields: RequestObject) => Asked
 }
 
-export type Admitted<Asked extends OfClient> = {
+export type Admitted<Asked extends OfClient, Place extends RequestPlace> = {
   readonly kind: 'admitted'
   readonly user: VerifiedUser
   readonly asked: Asked
   /** What the request holds; both are to be given back. */
-  readonly place: Claim
+  readonly place: Place
   readonly memory: Claim
 }
 
@@ -34,11 +41,11 @@ export type Admitted<Asked extends OfClient> = {
  * Finds out who sends a request and what for. Only then is much of it read: whoever has not proven who they are can make
  * the service hold little. Throws what is wrong with the request, which is told before a token that is.
  */
-export async function admit<Asked extends OfClient>(
+export async function admit<Asked extends OfClient, Place extends RequestPlace>(
   parts: HttpParts,
   request: HttpRequest,
-  { requests, places, bytesMax, read }: Admission<Asked>,
-): Promise<Admitted<Asked> | Refusal> {
+  { requests, places, bytesMax, read }: Admission<Asked, Place>,
+): Promise<Admitted<Asked, Place> | Refusal> {
   places.check()
   const result = await authorize(parts, request.headers)
   if (result.kind === 'refused') {

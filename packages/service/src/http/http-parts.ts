@@ -7,6 +7,7 @@ import type { Verify } from './authorize.ts'
 import type { Operator } from './operator.ts'
 import type { Health } from './probes.ts'
 import type { RequestRates } from './request-rates.ts'
+import type { PlaceAmongAll, StreamLimits } from './stream-places.ts'
 import type { StreamOpen } from './sync-streams.ts'
 
 /** What the HTTP side needs of the others. */
@@ -30,6 +31,8 @@ export type HttpParts = {
   readonly readHealth: () => Promise<Health>
   readonly readMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>
   readonly operator: Operator
+  /** For one more stream of a user. */
+  readonly takePlaceAmongAll: (userId: string) => PlaceAmongAll
   readonly limits: HttpLimits
   readonly limitWatch: LimitWatch
   /** Of all listeners and transports. */
@@ -45,11 +48,7 @@ export type HttpParts = {
 }
 
 /** How much there may be of what the outside can make grow. */
-export type HttpLimits = {
-  /** Sync streams over HTTP and WebSocket connections, together. */
-  readonly connectionsMax: number
-  /** The same of one user. */
-  readonly userConnectionsMax: number
+export type HttpLimits = StreamLimits & {
   /** Connections whose other end has not proven who it is, or that are idle. */
   readonly newcomersMax: number
   /** Body of a request for a sync stream, or message over a WebSocket. */

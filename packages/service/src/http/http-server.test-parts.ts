@@ -75,6 +75,7 @@ export function open(
       readHealth: async () => ({ started: true, ready: true, touchedAtMs: NOW_MS, problem: undefined }),
       readMetrics: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
       operator: NO_OPERATOR,
+      takePlaceAmongAll: () => ({ granted: Promise.resolve(), giveBack: () => {} }),
       limits: TEST_LIMITS,
       limitWatch: createLimitWatch({ log, metrics, nowMs: () => NOW_MS }),
       rates: new RequestRates((parts.limits ?? TEST_LIMITS).userRequestsPerSecond, () => NOW_MS),

@@ -27,6 +27,7 @@ import {
 } from './rsocket-setup.ts'
 import { RsocketStream, type StreamSocket } from './rsocket-stream.ts'
 import type { Claim } from './shared-room.ts'
+import type { StreamPlace } from './stream-places.ts'
 import type { OpenedStream, SyncStreams } from './sync-streams.ts'
 import { weighRequest } from './user-requests.ts'
 
@@ -115,7 +116,7 @@ export class RsocketConnection {
   #state: State = { at: 'new' }
   readonly #active = new Map<number, ActiveStream>()
   /** Places that this connection holds: as many as it has streams, but one at least while it is open. */
-  readonly #places: Claim[] = []
+  readonly #places: StreamPlace[] = []
   /** Runs out when the client says nothing. */
   #silence: NodeJS.Timeout
   #tokenEnd: NodeJS.Timeout | undefined
@@ -199,12 +200,13 @@ export class RsocketConnection {
     }
     const { client } = result
     try {
-      this.#takePlace(client)
+      await this.#takePlace(client).granted()
     } catch (failure) {
       const { error, text } = refuseConnection(failure)
       this.#refuse(error, text, 'too-many-connections')
       return
     }
+    if (this.#state.at !== 'verifying') return
     this.#socket.identified(client.user.userId)
     const { kept } = this.#state
     this.#state = { at: 'open', client }
@@ -213,10 +215,11 @@ export class RsocketConnection {
   }
 
   /** Throws the code of the limit that is reached. */
-  #takePlace({ user }: RsocketClient): void {
-    const place = this.#parts.streams.connections.open(user.userId)
+  #takePlace({ user }: RsocketClient): StreamPlace {
+    const place = this.#parts.streams.places.open(user.userId)
     place.hold(1)
     this.#places.push(place)
+    return place
   }
 
   #startTimers({ lifetimeMs }: SetupFrame, { user }: RsocketClient): void {
@@ -309,7 +312,7 @@ export class RsocketConnection {
     requests.countBytes(userId, frame.data.length)
     const memory = requests.memory.open(userId)
     memory.hold(Math.min(frame.data.length, weighRequest(request)))
-    if (this.#active.size >= this.#places.length) this.#takePlace(client)
+    const place = this.#active.size >= this.#places.length ? this.#takePlace(client) : undefined
     const abort = new AbortController()
     const opened = this.#parts.streams.open(
       { request, user: client.user, format: 'bson', keepaliveMs: Infinity },
@@ -323,7 +326,7 @@ export class RsocketConnection {
     const { frames } = this.#parts.streams
     const stream = new RsocketStream(frame.streamId, frame.credit, { socket: this.#socket, frames }, abort.signal)
     this.#active.set(frame.streamId, { stream, abort, memory })
-    void this.#serve(frame.streamId, opened)
+    void this.#serve(frame.streamId, place === undefined ? opened : { ...opened, chunks: granted(place, opened) })
     return undefined
   }
 
@@ -384,6 +387,11 @@ export class RsocketConnection {
     this.closed()
     leave(reason)
   }
+}
+
+async function* granted(place: StreamPlace, { chunks }: OpenedStream): AsyncGenerator<Uint8Array, void, undefined> {
+  await place.granted()
+  yield* chunks
 }
 
 function startTimer(delayMs: number, onTimeout: () => void): NodeJS.Timeout {

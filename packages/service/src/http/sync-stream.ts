@@ -14,16 +14,23 @@ import { weighRequest } from './user-requests.ts'
 /** `POST /sync/stream`; `streams` are the places of all transports. A malformed request is told before a missing token. */
 export function createSyncStreamRoute(
   parts: HttpParts,
-  { connections, requests, compressors, open, count }: SyncStreams,
+  { places, requests, compressors, open, count }: SyncStreams,
 ): (request: HttpRequest) => Promise<Answer> {
   const bytesMax = parts.limits.requestBytesMax
   return async (request) => {
-    const admitted = await admit(parts, request, { requests, places: connections, bytesMax, read: decodeSyncRequest })
+    const admitted = await admit(parts, request, { requests, places, bytesMax, read: decodeSyncRequest })
     const lineFormat = negotiateFormat(request.headers.accept)
     if (admitted.kind === 'refused') {
       return admitted.code === 'auth-revoked' ? endRevoked(parts, admitted, lineFormat) : answerRefusal(parts, admitted)
     }
     const { asked, user, place, memory } = admitted
+    try {
+      await place.granted()
+    } catch (error) {
+      place.release()
+      memory.release()
+      throw error
+    }
     memory.hold(Math.min(memory.size(), weighRequest(asked)))
 
     const format = lineFormat === 'ndjson' && !asked.rawData ? 'ndjson-nested' : lineFormat

@@ -5,9 +5,9 @@ import type { RevocationWatch } from '../auth/revocations.ts'
 import type { HttpParts } from './http-parts.ts'
 import { Crowd } from './crowd.ts'
 import { SharedFrames } from './shared-frames.ts'
-import { SharedRoom } from './shared-room.ts'
 import { Slots } from './slots.ts'
 import { SlowReaders } from './slow-readers.ts'
+import { StreamPlaces } from './stream-places.ts'
 import { createUserRequests, type UserRequests } from './user-requests.ts'
 
 /** Compressors are what an open stream holds most memory in; beyond this many, streams are sent as they are. */
@@ -53,8 +53,7 @@ export type OpenedStream = {
 
 /** The sync streams of this process, whatever transport carries them. */
 export type SyncStreams = {
-  /** One for each stream over HTTP, and for each WebSocket connection with its first stream. */
-  readonly connections: SharedRoom
+  readonly places: StreamPlaces
   readonly requests: UserRequests
   readonly slowReaders: SlowReaders
   /** WebSockets in the middle of a message. */
@@ -72,18 +71,7 @@ export function createSyncStreams(parts: HttpParts): SyncStreams {
   for (const transport of TRANSPORTS) metrics.change('headwater_sync_streams_count', 0, { transport })
   let count = 0
   return {
-    connections: new SharedRoom(limitWatch, {
-      all: {
-        limit: 'connections',
-        max: limits.connectionsMax,
-        message: 'As many sync streams are open as the service allows',
-      },
-      each: {
-        limit: 'user-connections',
-        max: limits.userConnectionsMax,
-        message: 'As many sync streams of this user are open as the service allows one user',
-      },
-    }),
+    places: new StreamPlaces(parts),
     requests: createUserRequests(parts),
     slowReaders: new SlowReaders(limitWatch, limits),
     partialMessages: new Crowd(limits.requestMemoryBytesMax, (connection) => {

@@ -59,13 +59,20 @@ function connect(functions: Partial<MainFunctions>): Caller {
   const notAsked = async (): Promise<never> => {
     throw new Error('nobody should ask for this')
   }
-  const all = toMainFunctions({
-    requestWriteCheckpoint: notAsked,
-    requestCheckpointNumber: notAsked,
-    readHealth: notAsked,
-    readMetrics: notAsked,
-    operator: NO_OPERATOR,
-  })
+  const nothing = (): never => {
+    throw new Error('nobody should ask for this')
+  }
+  const all = toMainFunctions(
+    {
+      requestWriteCheckpoint: notAsked,
+      requestCheckpointNumber: notAsked,
+      readHealth: notAsked,
+      readMetrics: notAsked,
+      operator: NO_OPERATOR,
+      takePlaceAmongAll: nothing,
+    },
+    { take: nothing },
+  )
   const caller: Caller = new Caller({
     send: ({ id, call }) => void answerCall({ ...all, ...functions }, call).then((result) => caller.settle(id, result)),
   })

@@ -14,7 +14,10 @@ export type MainFunctions = Pick<
   Replicating,
   'requestWriteCheckpoint' | 'requestCheckpointNumber' | 'readHealth' | 'readMetrics'
 > &
-  Omit<Operator, 'tokens' | 'describe'>
+  Omit<Operator, 'tokens' | 'describe'> & {
+    /** For a stream of a user, under a number of the worker. Rejects with `too-many-user-connections`. */
+    readonly takeStreamPlace: (place: number, userId: string) => Promise<void>
+  }
 
 export type MainCall = { readonly name: keyof MainFunctions; readonly given: readonly unknown[] }
 
@@ -28,8 +31,12 @@ export type CallResult =
       readonly stack: string | undefined
     }
 
-export function toMainFunctions({ operator, ...others }: Replicating): MainFunctions {
-  return { ...others, ...operator }
+/** For one worker. */
+export function toMainFunctions(
+  { operator, ...others }: Replicating,
+  streams: { readonly take: (place: number, userId: string) => void },
+): MainFunctions {
+  return { ...others, ...operator, takeStreamPlace: async (place, userId) => streams.take(place, userId) }
 }
 
 /** In the main process. Never rejects. */

@@ -41,6 +41,8 @@ export type FromWorker =
   | { readonly kind: 'accepted' }
   /** A connection has ended. */
   | { readonly kind: 'closed' }
+  /** A place for a stream is not needed any more, whether or not it was granted. */
+  | { readonly kind: 'stream-place-left'; readonly place: number }
   | { readonly kind: 'call'; readonly id: number; readonly call: MainCall }
   | { readonly kind: 'shown'; readonly place: Lsn }
   | { readonly kind: 'metrics'; readonly metrics: MetricSnapshot }

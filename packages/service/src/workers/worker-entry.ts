@@ -14,6 +14,7 @@ import { unnamedCommit } from '../storage/sqlite/commit-watch.ts'
 import { openSqliteReader, type SqliteReader } from '../storage/sqlite/sqlite-reader.ts'
 import { Caller } from './calls.ts'
 import { type FromWorker, readToWorker, type ToWorker } from './messages.ts'
+import { askForPlaces } from './user-streams.ts'
 
 /** How often the worker says that it lives, and looks for commits that it was not told of. */
 const ALIVE_MS = 1_000
@@ -102,6 +103,10 @@ function askMain(tokens: readonly string[]): Replicating {
   const readHealth = caller.forward('readHealth', HEALTH_MS)
   let heardAtMs = Date.now()
   return {
+    takePlaceAmongAll: askForPlaces({
+      take: caller.forward('takeStreamPlace'),
+      giveBack: (place) => send({ kind: 'stream-place-left', place }),
+    }),
     requestWriteCheckpoint: caller.forward('requestWriteCheckpoint'),
     requestCheckpointNumber: caller.forward('requestCheckpointNumber'),
     readMetrics: caller.forward('readMetrics'),

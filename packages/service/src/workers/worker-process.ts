@@ -7,11 +7,12 @@ import type { Revocations } from '../auth/revocations.ts'
 import type { ServiceSettings } from '../config/options.ts'
 import type { Log } from '../observe/log.ts'
 import type { Lsn } from '../postgres/lsn.ts'
-import type { Listener } from '../serving.ts'
+import type { Listener, Replicating } from '../serving.ts'
 import type { SyncStorage } from '../storage/storage.ts'
-import { answerCall, type MainFunctions } from './calls.ts'
+import { answerCall, type MainFunctions, toMainFunctions } from './calls.ts'
 import type { GatheredMetrics } from './gathered-metrics.ts'
 import { type FromWorker, readFromWorker, type ToWorker } from './messages.ts'
+import type { WorkerStreams } from './user-streams.ts'
 
 /** A worker that has said nothing for so many ticks hangs, and may hold a state of storage that is cleaned up by now. */
 const SILENT_TICKS_MAX = 15
@@ -38,7 +39,8 @@ export type WorkerParts = {
   readonly settings: ServiceSettings
   readonly storage: ServedStorage
   readonly revocations: Pick<Revocations, 'list'>
-  readonly functions: MainFunctions
+  readonly replicating: Replicating
+  readonly streams: WorkerStreams
   readonly metrics: GatheredMetrics
   readonly log: Log
   /** It may take connections now. */
@@ -56,6 +58,7 @@ export class WorkerProcess {
   readonly ready: Promise<void>
   readonly ended: Promise<WorkerEnd>
   readonly #parts: WorkerParts
+  readonly #functions: MainFunctions
   readonly #child: ChildProcess
   readonly #over = new AbortController()
   readonly #onTheirWay: Socket[] = []
@@ -71,6 +74,7 @@ export class WorkerProcess {
 
   constructor(parts: WorkerParts) {
     this.#parts = parts
+    this.#functions = toMainFunctions(parts.replicating, parts.streams)
     this.#child = fork(ENTRY, [], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.ended = this.#awaitEnd()
     this.ready = new Promise((resolve, reject) => {
@@ -165,6 +169,7 @@ export class WorkerProcess {
     this.#pinned?.[Symbol.dispose]()
     this.#giveUpShown()
     for (const socket of this.#onTheirWay.splice(0)) socket.destroy()
+    this.#parts.streams.end()
     this.#parts.metrics.noteEnd(this)
     return end
   }
@@ -192,6 +197,9 @@ export class WorkerProcess {
         return
       case 'closed':
         this.#connections -= 1
+        return
+      case 'stream-place-left':
+        this.#parts.streams.giveBack(message.place)
         return
       case 'call':
         void this.#answer(message)
@@ -222,7 +230,7 @@ export class WorkerProcess {
   }
 
   async #answer({ id, call }: Extract<FromWorker, { kind: 'call' }>): Promise<void> {
-    await this.#send({ kind: 'result', id, result: await answerCall(this.#parts.functions, call) })
+    await this.#send({ kind: 'result', id, result: await answerCall(this.#functions, call) })
   }
 
   /** One at a time: what comes while the channel is full is merged. */

@@ -208,6 +208,24 @@ test('workers share the number of streams that may be open', async () => {
   expect(await ask(service)).toBe(429)
 })
 
+test('streams of one user are counted over all workers, and those of a worker that is killed count no more', async () => {
+  const { service, open } = await openStage({ limits: { userConnectionsMax: 3 } })
+  const streams = [await open(), await open(), await open()]
+  expect([...countByWorker(service, 'stream-opened').values()].toSorted((a, b) => a - b)).toEqual([1, 2])
+  expect([await ask(service), await ask(service), await ask(service)]).toEqual([429, 429, 429])
+  expect(await ask(service, 'bob')).toBe(200)
+  const reached = 'headwater_limits_reached_total{limit="user-connections"}'
+  expect(readMetric(await readMetrics(service), reached)).toEqual([3])
+
+  process.kill(pidsOf(service, 1)[0] ?? 0, 'SIGKILL')
+  const cut = await Promise.any(streams.map((stream) => isCut(stream).then(() => stream)))
+  await expect.poll(() => ask(service), { timeout: 20_000 }).toBe(200)
+  await cut[Symbol.asyncDispose]()
+  for (const stream of streams) await stream[Symbol.asyncDispose]()
+  await Promise.all([open(), open(), open()])
+  expect(await ask(service)).toBe(429)
+})
+
 test('a port in use is told before any worker starts', async () => {
   const { service, settings } = await openStage()
   const second = startServiceProcess({
@@ -270,12 +288,12 @@ async function temporaryDirectory(): Promise<string> {
 }
 
 /** The status of a stream's answer; a stream that is opened is closed again. */
-async function ask(service: ServiceProcess): Promise<number | undefined> {
+async function ask(service: ServiceProcess, userId = 'ann'): Promise<number | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
   const sending = sendRequest(`${service.url}/sync/stream`, {
     method: 'POST',
     agent: false,
-    headers: authorized('ann'),
+    headers: authorized(userId),
   })
   sending.on('error', reject)
   sending.on('response', (response) => {

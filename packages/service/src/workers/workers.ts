@@ -5,13 +5,14 @@ import type { Revocations } from '../auth/revocations.ts'
 import type { Clock } from '../clock.ts'
 import type { ServiceSettings } from '../config/options.ts'
 import { CONNECTION_OPTIONS, listen } from '../http/listen.ts'
+import { createLimitWatch } from '../observe/limit-watch.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Lsn } from '../postgres/lsn.ts'
 import type { Addresses, Listener, Replicating } from '../serving.ts'
-import { toMainFunctions } from './calls.ts'
 import { GatheredMetrics } from './gathered-metrics.ts'
 import { HandOver } from './hand-over.ts'
+import { UserStreams } from './user-streams.ts'
 import { type ServedStorage, WorkerProcess } from './worker-process.ts'
 
 const TICK_MS = 1_000
@@ -59,7 +60,8 @@ export type Workers = {
 export function startWorkers(parts: WorkersParts): Workers {
   const { settings, metrics, log, clock } = parts
   const gathered = new GatheredMetrics(parts.registry)
-  const functions = toMainFunctions(parts.replicating)
+  const limitWatch = createLimitWatch({ log, metrics, nowMs: clock.nowMs })
+  const userStreams = new UserStreams(limitWatch, settings.limits.userConnectionsMax)
   const running = new Set<WorkerProcess>()
   const handOver = new HandOver(running)
   const stopping = new AbortController()
@@ -70,7 +72,7 @@ export function startWorkers(parts: WorkersParts): Workers {
       ...parts,
       worker,
       settings: forWorker,
-      functions,
+      streams: userStreams.ofWorker(),
       metrics: gathered,
       onFree: () => handOver.flush(),
     })
@@ -135,7 +137,7 @@ export function startWorkers(parts: WorkersParts): Workers {
   }
 }
 
-/** What all workers may have together, each has its part of. */
+/** What all workers may have together, each has its part of; streams of a user are counted here for all of them. */
 function shareLimits(settings: ServiceSettings): ServiceSettings {
   const { limits, http } = settings
   const shareOf = (max: number): number => Math.ceil(max / http.workers)
@@ -144,6 +146,7 @@ function shareLimits(settings: ServiceSettings): ServiceSettings {
     limits: {
       ...limits,
       connectionsMax: shareOf(limits.connectionsMax),
+      userConnectionsMax: Number.POSITIVE_INFINITY,
       newcomersMax: shareOf(limits.newcomersMax),
       requestMemoryBytesMax: Math.max(limits.requestBytesMax, shareOf(limits.requestMemoryBytesMax)),
       waitingBytesMax: shareOf(limits.waitingBytesMax),
