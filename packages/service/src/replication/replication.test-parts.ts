@@ -7,6 +7,7 @@ import { OP_ID_ZERO } from '@headwater/protocol'
 import { compileSyncConfig, describeCheckpointEvents, loadPlan, type Plan } from '@headwater/sync-config'
 import type { TestDatabase } from '@headwater/testkit'
 import type { Log } from '../observe/log.ts'
+import { readLookups } from '../storage/read-lookups.ts'
 import { createCheckpointFeed } from '../sync/checkpoint-feed.ts'
 import { Turns } from '../sync/turns.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
@@ -173,7 +174,7 @@ export async function startReplication(
     const plan = loadPlan(running.plan, { generation: head.generation, bucketsMax: 1_000 })
     const { buckets } = await plan.resolve(
       { claims, parameters: {}, includeDefaults: true, subscriptions: [] },
-      async (keys) => (await storage.readLookups(keys, opId)) ?? [],
+      async (keys) => (await readLookups(storage, { keys, upTo: opId }, new Turns().begin('fold'))) ?? [],
     )
     const rows = new Map<string, Map<string, string>>()
     for (const { bucket } of buckets) {

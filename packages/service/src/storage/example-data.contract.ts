@@ -9,8 +9,10 @@ import {
 } from '@headwater/protocol'
 import type { LookupKey, LookupOutputs, Plan } from '@headwater/sync-config'
 import { expect } from 'vitest'
+import { shortTurn } from '../sync/turns.test-parts.ts'
 import { type Lsn, toLsn } from '../postgres/lsn.ts'
 import type { Delta, DeltaOperation, LookupChange, RowKey, RowState, StoredLookup } from './delta.ts'
+import { readLookups } from './read-lookups.ts'
 import type { BucketStorage, Commit, EncodedOperations, GenerationOrigin } from './storage.ts'
 
 /** A storage that a test may close and open again, as a process does that is started again. */
@@ -34,6 +36,12 @@ export function origin(): GenerationOrigin {
 
 export function examplePlan(): Plan {
   return { version: 1, hash: 'example', tables: [], body: {} }
+}
+
+/** Entries under keys, in order. */
+export async function lookupsAt(storage: BucketStorage, keys: readonly string[], upTo: OpId) {
+  const found = await readLookups(storage, { keys: keys.map(key), upTo }, shortTurn())
+  return found?.map((entries) => entries.toSorted())
 }
 
 export function deltaAt(resume: number, parts: Partial<Delta>): Delta {
@@ -189,7 +197,7 @@ export async function readEverything(storage: BucketStorage): Promise<unknown> {
       await readVisible(storage, 'b', upTo),
       await readVisible(storage, 'c', upTo),
     ],
-    lookups: await storage.readLookups([key('k')], upTo),
+    lookups: await lookupsAt(storage, ['k'], upTo),
     rowStates: await storage.readRowStates([rowKey('1')]),
     writeCheckpoint: await storage.readWriteCheckpoint('ann'),
   }

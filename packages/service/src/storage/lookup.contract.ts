@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest'
-import { begin, deltaAt, key, lookup, lookupChange, type OpenStorage, put, shownOp } from './example-data.contract.ts'
+import {
+  begin,
+  deltaAt,
+  key,
+  lookup,
+  lookupChange,
+  lookupsAt,
+  type OpenStorage,
+  put,
+  shownOp,
+} from './example-data.contract.ts'
 import type { Commit } from './storage.ts'
 
 export function lookupContract(open: OpenStorage): void {
@@ -24,7 +34,7 @@ export function lookupContract(open: OpenStorage): void {
       }),
     )
 
-    const at = async (commit: Commit) => storage.readLookups([key('l'), key('k'), key('none')], shownOp(commit))
+    const at = async (commit: Commit) => lookupsAt(storage, ['l', 'k', 'none'], shownOp(commit))
     expect(await at(first)).toEqual([['[]'], ['["x"]', '["y"]'], []])
     expect(await at(second)).toEqual([['[]'], ['["y"]', '["z"]'], []])
     expect(await at(third)).toEqual([[], ['["z"]'], []])
@@ -46,7 +56,7 @@ export function lookupContract(open: OpenStorage): void {
         ],
       }),
     )
-    expect(await storage.readLookups([key('k')], shownOp(last))).toEqual([['["x"]']])
+    expect(await lookupsAt(storage, ['k'], shownOp(last))).toEqual([['["x"]']])
   })
 
   test('one of very many entries of a row changes', async () => {
@@ -58,7 +68,7 @@ export function lookupContract(open: OpenStorage): void {
       deltaAt(20, { lookups: [lookupChange('1', entries, [...entries.slice(1), lookup('new', '[]')])] }),
     )
     expect([...changed.lookups].toSorted()).toEqual(['k0', 'new'])
-    const read = await storage.readLookups([key('k0'), key('k59999'), key('new')], shownOp(changed))
+    const read = await lookupsAt(storage, ['k0', 'k59999', 'new'], shownOp(changed))
     expect(read).toEqual([[], ['[]'], ['[]']])
   })
 
@@ -71,8 +81,29 @@ export function lookupContract(open: OpenStorage): void {
       }),
     )
     const one = await storage.append(deltaAt(20, { lookups: [lookupChange('1', [lookup('k', '[]')], [])] }))
-    expect(await storage.readLookups([key('k')], shownOp(one))).toEqual([['[]']])
+    expect(await lookupsAt(storage, ['k'], shownOp(one))).toEqual([['[]']])
     const none = await storage.append(deltaAt(30, { lookups: [lookupChange('2', [lookup('k', '[]')], [])] }))
-    expect(await storage.readLookups([key('k')], shownOp(none))).toEqual([[]])
+    expect(await lookupsAt(storage, ['k'], shownOp(none))).toEqual([[]])
+  })
+
+  test('very many entries, of one key or of many, are read in pages, each once', async () => {
+    await using opened = await begin(open)
+    const { storage } = opened
+    const numbers = Array.from({ length: 1_200 }, (_, n) => n)
+    const changes = numbers.flatMap((n) => [
+      lookupChange(`long ${n}`, [], [lookup('long', `["${n}"]`), lookup('long', '["common"]')]),
+      lookupChange(`short ${n}`, [], [lookup(`short ${n}`, '[]')]),
+    ])
+    const commit = await storage.append(deltaAt(10, { lookups: changes }))
+    const keys = ['none', 'long', ...numbers.flatMap((n) => [`short ${n}`, `none ${n}`])]
+    const [none, long, ...others] = (await lookupsAt(storage, keys, shownOp(commit))) ?? []
+    expect(none).toEqual([])
+    expect(long).toEqual([...numbers.map((n) => `["${n}"]`), '["common"]'].toSorted())
+    expect(others).toEqual(numbers.flatMap(() => [['[]'], []]))
+
+    const from = { keyIndex: 0, row: '', outputs: '' }
+    const page = await storage.readLookupPage({ keys: keys.map(key), upTo: shownOp(commit), from, max: 10 })
+    expect(page?.entries.map(({ keyIndex }) => keyIndex)).toEqual(Array(9).fill(1))
+    expect(page?.next?.keyIndex).toBe(1)
   })
 }

@@ -100,15 +100,31 @@ export interface SyncStorage {
    */
   readonly readBucket: (read: BucketRead) => Promise<EncodedOperations>
   /** Undefined when what held at `upTo` is not known any more: at a newer checkpoint it is. */
-  readonly readLookups: (
-    keys: readonly LookupKey[],
-    upTo: OpId,
-  ) => Promise<readonly (readonly LookupOutputs[])[] | undefined>
+  readonly readLookupPage: (read: LookupRead) => Promise<LookupPage | undefined>
   /**
    * Highest write checkpoint of the key, or of every client, that the head covers. Where the plan has an event for write
    * checkpoints, those of the app's backend; else those that clients asked for.
    */
   readonly readWriteCheckpoint: (key: string) => Promise<bigint | undefined>
+}
+
+/** `readLookups` reads all pages. */
+export type LookupRead = {
+  readonly keys: readonly LookupKey[]
+  readonly upTo: OpId
+  readonly from: LookupPlace
+  /** Keys and entries to read, together. */
+  readonly max: number
+}
+
+/** Before an entry of a key: what comes after it was not read yet. */
+export type LookupPlace = { readonly keyIndex: number; readonly row: string; readonly outputs: string }
+
+export type LookupPage = {
+  /** In the order of keys. What several rows have in common may come as often. */
+  readonly entries: readonly { readonly keyIndex: number; readonly outputs: LookupOutputs }[]
+  /** Undefined when all keys were read to their end. */
+  readonly next: LookupPlace | undefined
 }
 
 export type Head = { readonly generation: number; readonly plan: Plan; readonly checkpoint: StoredCheckpoint }

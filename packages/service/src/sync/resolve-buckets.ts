@@ -1,5 +1,6 @@
 import type { RequestObject, OpId, SyncRequest } from '@headwater/protocol'
 import type { LoadedPlan, ReadLookups, Resolution, Turn } from '@headwater/sync-config'
+import { readLookups } from '../storage/read-lookups.ts'
 import type { SyncStorage } from '../storage/storage.ts'
 
 export type Resolve = {
@@ -21,11 +22,11 @@ export async function resolveBuckets(
   const { parameters, includeDefaults, subscriptions, namesStreams: readsStreamErrors } = request
   let isKnown = true
   const asked = { claims, parameters, includeDefaults, subscriptions, readsStreamErrors }
-  const readLookups: ReadLookups = async (keys) => {
-    const read = await storage.readLookups(keys, checkpoint)
+  const readKnown: ReadLookups = async (keys) => {
+    const read = await readLookups(storage, { keys, upTo: checkpoint }, turn)
     isKnown &&= read !== undefined
     return read ?? keys.map(() => [])
   }
-  const resolution = await plan.resolve(asked, readLookups, turn)
+  const resolution = await plan.resolve(asked, readKnown, turn)
   return isKnown ? resolution : undefined
 }

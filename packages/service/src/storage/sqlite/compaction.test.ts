@@ -8,9 +8,9 @@ import { type CheckpointPin, PIN_MS_MAX } from '../checkpoint-pins.ts'
 import {
   bucket,
   deltaAt,
-  key,
   lookup,
   lookupChange,
+  lookupsAt,
   opId,
   origin,
   put,
@@ -135,8 +135,8 @@ test('lookup entries that ended are dropped, and what they said before is not ma
   const first = await storage.append(deltaAt(10, { lookups: [lookupChange('1', [], entry)] }))
   const second = await storage.append(deltaAt(20, { lookups: [lookupChange('1', entry, [])] }))
   await storage.compact()
-  expect(await storage.readLookups([key('k')], shownOp(first))).toBeUndefined()
-  expect(await storage.readLookups([key('k')], shownOp(second))).toEqual([[]])
+  expect(await lookupsAt(storage, ['k'], shownOp(first))).toBeUndefined()
+  expect(await lookupsAt(storage, ['k'], shownOp(second))).toEqual([[]])
 })
 
 test('rows that are updated for ever take no more and more space', { timeout: 60_000 }, async () => {

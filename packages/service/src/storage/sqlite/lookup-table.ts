@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { LookupKey, LookupOutputs } from '@headwater/sync-config'
 import type { LookupChange, StoredLookup } from '../delta.ts'
+import type { LookupPage, LookupRead } from '../storage.ts'
 
 /** The writer's side of the table `lookup`. */
 export class LookupWriter {
@@ -72,24 +73,36 @@ export class LookupReader {
   constructor(reader: DatabaseSync) {
     this.#readFloor = reader.prepare('SELECT lookup_floor FROM position')
     this.#find = reader.prepare(
-      `SELECT DISTINCT outputs FROM lookup
-       WHERE key = ? AND since_op <= ? AND (until_op IS NULL OR until_op > ?)
-       ORDER BY outputs`,
+      `SELECT row, outputs FROM lookup
+       WHERE key = ? AND (row, outputs) > (?, ?) AND since_op <= ? AND (until_op IS NULL OR until_op > ?)
+       ORDER BY row, outputs LIMIT ?`,
     )
     this.#find.setReturnArrays(true)
   }
 
-  /**
-   * The entries of each key as they were at `opId`; several rows with equal outputs count as one. Undefined when that
-   * is not known any more.
-   */
-  read(keys: readonly LookupKey[], opId: number): LookupOutputs[][] | undefined {
+  /** Entries of keys as they were at `upTo`. Undefined when that is not known any more. */
+  readPage({ keys, upTo, from, max }: LookupRead): LookupPage | undefined {
+    const opId = Number(upTo)
     if (opId < Number(this.#readFloor.get()?.['lookup_floor'] ?? 0)) return undefined
-    return keys.map((key) =>
-      this.#find.all(key, opId, opId).map((row: unknown) => {
-        assert(Array.isArray(row) && typeof row[0] === 'string')
-        return row[0] as LookupOutputs
-      }),
-    )
+    const entries: LookupPage['entries'][number][] = []
+    let left = max
+    let { row, outputs } = from
+    for (let keyIndex = from.keyIndex; keyIndex < keys.length; keyIndex++) {
+      if (left <= 0) return { entries, next: { keyIndex, row, outputs } }
+      const rows = this.#find.all(keys[keyIndex] ?? '', row, outputs, opId, opId, left)
+      for (const found of rows) {
+        ;[row, outputs] = readRow(found)
+        entries.push({ keyIndex, outputs: outputs as LookupOutputs })
+      }
+      if (rows.length === left) return { entries, next: { keyIndex, row, outputs } }
+      left -= rows.length + 1
+      ;[row, outputs] = ['', '']
+    }
+    return { entries, next: undefined }
   }
+}
+
+function readRow(found: unknown): readonly [row: string, outputs: string] {
+  assert(Array.isArray(found) && typeof found[0] === 'string' && typeof found[1] === 'string')
+  return [found[0], found[1]]
 }

@@ -79,7 +79,7 @@ function readFrom(directory: string, first: ReadGeneration): SqliteReader {
     pinCheckpoint: (checkpoint) => pins.pin(checkpoint),
     readSums: async (names, upTo) => current.read(({ buckets }) => names.map((name) => buckets.readSum(name, upTo))),
     readBucket: async (read) => current.read(({ buckets }) => buckets.read(read)),
-    readLookups: async (keys, upTo) => current.read(({ lookups }) => lookups.read(keys, Number(upTo))),
+    readLookupPage: async (read) => current.read(({ lookups }) => lookups.readPage(read)),
     readWriteCheckpoint: async (key) => current.read(({ writeCheckpoints }) => writeCheckpoints.find(key)),
     noteCommit: (commit) => {
       if (commit.generation !== current.number) followGeneration()

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { BucketName } from '@headwater/protocol'
-import type { LookupKey } from '@headwater/sync-config'
 import type { Lsn } from '../../postgres/lsn.ts'
 import { CheckpointPins } from '../checkpoint-pins.ts'
 import type { BucketStorage, Commit, GenerationOrigin, StorageFigures } from '../storage.ts'
@@ -110,7 +109,7 @@ function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStor
     pinCheckpoint: (checkpoint) => pins.pin(checkpoint),
     readSums: async (names: readonly BucketName[], upTo) => names.map((name) => current.buckets.readSum(name, upTo)),
     readBucket: async (read) => current.buckets.read(read),
-    readLookups: async (keys: readonly LookupKey[], upTo) => current.lookups.read(keys, Number(upTo)),
+    readLookupPage: async (read) => current.lookups.readPage(read),
     readWriteCheckpoint: async (key) => current.writeCheckpoints.find(key),
 
     readRevocations: revocations.readRevocations,
