@@ -1,6 +1,7 @@
 import { BsonReader } from './bson-reader.ts'
 import { BsonWriter } from './bson-writer.ts'
 import type { JsonObject, JsonValue, RequestObject } from './request.ts'
+import type { RequestPart } from './request-parts.ts'
 
 const DOCUMENT_BYTES_USUAL = 4096
 
@@ -18,6 +19,20 @@ export function encodeBson(value: JsonObject): Uint8Array {
  */
 export function decodeBson(bytes: Uint8Array): RequestObject {
   return new BsonReader(bytes).readWhole()
+}
+
+/** Reads a sync request in parts, from one document. `end` is what is left, when all parts were taken. */
+export class BsonRequestSplitter {
+  #rest: RequestObject = {}
+
+  end(): RequestObject {
+    return this.#rest
+  }
+
+  /** Throws `bad-bson`, `request-too-large`. */
+  *split(document: Uint8Array): Generator<RequestPart, void, undefined> {
+    this.#rest = yield* new BsonReader(document).readInParts()
+  }
 }
 
 function writeFields(writer: BsonWriter, object: JsonObject): void {

@@ -268,7 +268,7 @@ export const ERROR_TABLE = {
     status: 413,
     wireCode: 'PSYNC_S2001',
     retry: 'never',
-    help: 'The body of the request is larger than the service reads. A client with a very long list of buckets should be granted fewer.',
+    help: 'The request, or one part of it, is larger than the service reads; the message says which, and how large it may be. A client with a very long list of buckets should be granted fewer.',
   },
   'result-empty': {
     status: 500,

@@ -116,6 +116,7 @@ export function startServing(serving: ServingParts): Serving {
     limits,
     limitWatch,
     rates,
+    turns,
     nowMs: Date.now,
   }
   const hasOwnPort = api.port !== undefined

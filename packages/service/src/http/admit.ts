@@ -1,6 +1,6 @@
-import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+import { HeadwaterError } from '@headwater/protocol'
 import type { Refusal, VerifiedUser } from '../auth/claims.ts'
-import type { HttpRequest } from './answer.ts'
+import type { BodyRoom, HttpRequest } from './answer.ts'
 import { authorize, findRevoked } from './authorize.ts'
 import type { HttpParts } from './http-parts.ts'
 import type { Claim } from './shared-room.ts'
@@ -19,13 +19,15 @@ export type RequestPlace = {
   readonly release: () => void
 }
 
+/** Of a user, or of somebody who is not known. Throws `bad-request`, and as `readParameters`. */
+export type ReadAsked<Asked> = (request: HttpRequest, room: BodyRoom, userId: string | undefined) => Promise<Asked>
+
 export type Admission<Asked extends OfClient, Place extends RequestPlace> = {
   readonly requests: UserRequests
   /** One of its places is taken before the body is read. */
   readonly places: { readonly check: () => void; readonly open: (userId: string) => Place }
   readonly bytesMax: number
-  /** Throws `bad-request`. */
-  readonly read: (fields: RequestObject) => Asked
+  readonly read: ReadAsked<Asked>
 }
 
 export type Admitted<Asked extends OfClient, Place extends RequestPlace> = {
@@ -59,7 +61,7 @@ export async function admit<Asked extends OfClient, Place extends RequestPlace>(
   try {
     requests.count(user.userId)
     place.hold(1)
-    const asked = read(await readCounted())
+    const asked = await readCounted()
     const revoked = findRevoked(parts.revocations, user, asked.clientId)
     if (revoked === undefined) return { kind: 'admitted', user, asked, place, memory }
     place.release()
@@ -72,9 +74,9 @@ export async function admit<Asked extends OfClient, Place extends RequestPlace>(
   }
 
   /** What was read has cost its time, also when it was too much. */
-  async function readCounted(): Promise<RequestObject> {
+  async function readCounted(): Promise<Asked> {
     try {
-      return await request.readParameters({ bytesMax, claim: memory })
+      return await read(request, { bytesMax, claim: memory }, user.userId)
     } finally {
       requests.countBytes(user.userId, memory.size())
     }
@@ -82,10 +84,10 @@ export async function admit<Asked extends OfClient, Place extends RequestPlace>(
 }
 
 /** To unpack would take more memory than the body itself. */
-async function checkBody(request: HttpRequest, read: (fields: RequestObject) => unknown): Promise<void> {
+async function checkBody(request: HttpRequest, read: ReadAsked<unknown>): Promise<void> {
   if (request.headers['content-encoding']?.trim().toLowerCase() === 'gzip') return
   try {
-    read(await request.readParameters({ bytesMax: STRANGER_BYTES_MAX }))
+    await read(request, { bytesMax: STRANGER_BYTES_MAX }, undefined)
   } catch (error) {
     if (!(error instanceof HeadwaterError) || error.code !== 'request-too-large') throw error
   }

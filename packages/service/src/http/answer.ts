@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestObject } from '@headwater/protocol'
+import type { Turn } from '@headwater/sync-config'
 import type { ContentEncoding } from './negotiate.ts'
+import type { ReceivedRequest } from './read-sync-request.ts'
 import type { Claim } from './shared-room.ts'
 
 /** A request as the routes see it. */
@@ -14,6 +16,8 @@ export type HttpRequest = {
    * `request-memory-full`, `unsupported-media-type`.
    */
   readonly readParameters: (room: BodyRoom) => Promise<RequestObject>
+  /** The same for a sync stream, of which much may be asked; it takes turns with others. Throws as `readParameters`. */
+  readonly readSyncRequest: (room: BodyRoom, turn: Turn) => Promise<ReceivedRequest>
   /** A YAML body, or the text in the field `field` of a JSON body. Throws as `readParameters`. */
   readonly readDocument: (room: BodyRoom, field: string) => Promise<string | undefined>
   /** Whoever sent it has proven who they are: until it is answered the connection is no newcomer. */

@@ -3,6 +3,7 @@ import type { Revocations } from '../auth/revocations.ts'
 import type { Log } from '../observe/log.ts'
 import type { LimitWatch } from '../observe/limit-watch.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Turns } from '../sync/turns.ts'
 import type { Verify } from './authorize.ts'
 import type { Operator } from './operator.ts'
 import type { Health } from './probes.ts'
@@ -37,6 +38,8 @@ export type HttpParts = {
   readonly limitWatch: LimitWatch
   /** Of all listeners and transports. */
   readonly rates: RequestRates
+  /** What takes long is done in turns: those of the streams. */
+  readonly turns: Pick<Turns, 'begin'>
   readonly metrics: Metrics
   readonly log: Log
   /** Milliseconds since 1970. */

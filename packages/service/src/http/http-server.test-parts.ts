@@ -8,6 +8,7 @@ import { refuse, type VerifyResult } from '../auth/claims.ts'
 import { createRevocations, type Revocations } from '../auth/revocations.ts'
 import { createLimitWatch } from '../observe/limit-watch.ts'
 import { createMetrics } from '../observe/metrics.ts'
+import { Turns } from '../sync/turns.ts'
 import type { HttpLimits, HttpParts } from './http-parts.ts'
 import type { Operator } from './operator.ts'
 import { RequestRates } from './request-rates.ts'
@@ -79,6 +80,7 @@ export function open(
       limits: TEST_LIMITS,
       limitWatch: createLimitWatch({ log, metrics, nowMs: () => NOW_MS }),
       rates: new RequestRates((parts.limits ?? TEST_LIMITS).userRequestsPerSecond, () => NOW_MS),
+      turns: new Turns(),
       random: () => 0,
       chooseRetryAfterMs: () => undefined,
       metrics,

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import { setImmediate } from 'node:timers/promises'
 import { createGunzip } from 'node:zlib'
-import { JSON_DEPTH_MAX, parseRequestJson } from '@headwater/sync-config'
-import { HeadwaterError, type RequestObject } from '@headwater/protocol'
+import { parseRequestJson } from '@headwater/sync-config'
+import { HeadwaterError, type RequestObject, type RequestValue } from '@headwater/protocol'
 import type { BodyRoom } from './answer.ts'
+import { unreadable } from './unreadable.ts'
 
 /** The body of a request, as far as it has one of these types. */
 export type BodyType = 'application/json' | 'application/yaml'
@@ -15,16 +15,13 @@ const INFLATED_CHUNK_BYTES = 64 * 1024
 const INFLATED_RATIO_MAX = 100
 const PACKED_PIECE_BYTES = 16 * 1024
 
-/** To read so long a body takes milliseconds, so others run between its steps. */
-const LONG_BYTES = 256 * 1024
-
 /**
- * The fields of a JSON body. A body that is no object, or plain text, has none; so has no body at all.
+ * A JSON body. Plain text is an empty object, and so is no body at all.
  * Throws `bad-request`, `request-too-large`, `request-memory-full`, `unsupported-media-type`.
  */
-export async function readFields(message: IncomingMessage, room: BodyRoom): Promise<RequestObject> {
+export async function readJson(message: IncomingMessage, room: BodyRoom): Promise<RequestValue> {
   const text = await readText(message, room, ['application/json'])
-  return text === undefined ? {} : parseFields(text)
+  return text === undefined ? {} : parseBody(text)
 }
 
 /**
@@ -38,8 +35,25 @@ export async function readDocument(
 ): Promise<string | undefined> {
   const text = await readText(message, room, ['application/json', 'application/yaml'])
   if (text === undefined || typeOf(message) === 'application/yaml') return text
-  const value = parseFields(text)[field]
+  const body = parseBody(text)
+  const value = isObject(body) ? body[field] : undefined
   return typeof value === 'string' ? value : undefined
+}
+
+/**
+ * A JSON body as it comes, in pieces of some kilobytes. None without a body, and none of plain text.
+ * Throws `bad-request`, `request-too-large`, `request-memory-full`, `unsupported-media-type`.
+ */
+export async function* readPieces(message: IncomingMessage, room: BodyRoom): AsyncGenerator<Buffer, void, undefined> {
+  if (!hasBody(message)) return
+  const isGzip = checkType(message, ['application/json'])
+  const isJson = typeOf(message) === 'application/json'
+  let isEmpty = true
+  for await (const piece of readBytes(message, room, isGzip)) {
+    isEmpty = false
+    if (isJson) yield piece
+  }
+  if (isJson && isEmpty) throw emptyBody()
 }
 
 /** Undefined without a body, and for plain text. */
@@ -48,21 +62,21 @@ async function readText(
   room: BodyRoom,
   types: readonly BodyType[],
 ): Promise<string | undefined> {
-  const type = typeOf(message)
-  const isExpected = message.headers['transfer-encoding'] !== undefined || contentLength(message) > 0
-  if (!isExpected) {
-    if (type === 'application/json' && message.method === 'POST') throw emptyBody()
-    return undefined
-  }
+  if (!hasBody(message)) return undefined
   const isGzip = checkType(message, types)
-  const body = await readBytes(message, room, isGzip)
+  const type = typeOf(message)
+  const pieces: Buffer[] = []
+  for await (const piece of readBytes(message, room, isGzip)) pieces.push(piece)
   if (type === 'text/plain') return undefined
-  if (body.length === 0 && type === 'application/json') throw emptyBody()
-  if (body.length < LONG_BYTES) return body.toString()
-  await setImmediate()
-  const text = body.toString()
-  await setImmediate()
-  return text
+  if (pieces.length === 0 && type === 'application/json') throw emptyBody()
+  return Buffer.concat(pieces).toString()
+}
+
+/** Throws when there should be one. */
+function hasBody(message: IncomingMessage): boolean {
+  if (message.headers['transfer-encoding'] !== undefined || contentLength(message) > 0) return true
+  if (typeOf(message) === 'application/json' && message.method === 'POST') throw emptyBody()
+  return false
 }
 
 function typeOf(message: IncomingMessage): string | undefined {
@@ -85,23 +99,30 @@ function contentLength(message: IncomingMessage): number {
   return Number(message.headers['content-length'] ?? 0)
 }
 
-/** `room` bounds what is held: of a compressed body what comes out of it. */
-async function readBytes(message: IncomingMessage, room: BodyRoom, isGzip: boolean): Promise<Buffer> {
-  if (contentLength(message) > room.bytesMax) throw tooLarge(room.bytesMax)
-  const body = message.iterator({ destroyOnReturn: false })
-  return gather(isGzip ? inflate(body, room.bytesMax) : body, room)
-}
-
-async function gather(chunks: AsyncIterable<Buffer>, { bytesMax, claim }: BodyRoom): Promise<Buffer> {
-  const pieces: Buffer[] = []
+/** `room` bounds what comes: of a compressed body what comes out of it. */
+async function* readBytes(
+  message: IncomingMessage,
+  { bytesMax, claim }: BodyRoom,
+  isGzip: boolean,
+): AsyncGenerator<Buffer, void, undefined> {
+  if (contentLength(message) > bytesMax) throw tooLarge(bytesMax)
+  const body = takeAll(message)
   let bytes = 0
-  for await (const piece of chunks) {
+  for await (const piece of isGzip ? inflate(body, bytesMax) : body) {
     bytes += piece.length
     if (bytes > bytesMax) throw tooLarge(bytesMax)
     claim?.hold(bytes)
-    pieces.push(piece)
+    yield piece
   }
-  return Buffer.concat(pieces)
+}
+
+/** What nobody wants any more is let go: it would stand in the way of the answer, and of the next request. */
+async function* takeAll(message: IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* message.iterator({ destroyOnReturn: false })
+  } finally {
+    message.resume()
+  }
 }
 
 /** Takes on no more than is asked for, so that a small body that unpacks into a huge one is left as soon as it is too long. */
@@ -168,20 +189,14 @@ function tooLarge(bytesMax: number): HeadwaterError {
   return new HeadwaterError('request-too-large', `Cannot read the body: it is longer than ${bytesMax} bytes`)
 }
 
-function parseFields(body: string): RequestObject {
-  let value: unknown
+function parseBody(body: string): RequestValue {
   try {
-    value = parseRequestJson(body)
+    return parseRequestJson(body)
   } catch (cause) {
-    throw new HeadwaterError(
-      'bad-request',
-      `Cannot read the body: it is not JSON, or nested deeper than ${JSON_DEPTH_MAX} levels`,
-      { cause },
-    )
+    throw unreadable('body', 'json', cause)
   }
-  return isObject(value) ? value : {}
 }
 
-function isObject(value: unknown): value is RequestObject {
+function isObject(value: RequestValue): value is RequestObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

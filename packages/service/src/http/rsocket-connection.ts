@@ -16,20 +16,20 @@ import {
   RSOCKET_ERROR,
   type RsocketError,
 } from './rsocket-frame.ts'
+import { readData } from './rsocket-payload.ts'
 import {
   acceptSetup,
   readFirstFrame,
-  readRequest,
+  readPath,
   refuseConnection,
   type RequestFrame,
   type RsocketClient,
   type SetupFrame,
 } from './rsocket-setup.ts'
-import { RsocketStream, type StreamSocket } from './rsocket-stream.ts'
+import { type Opening, RsocketStream, type StreamSocket } from './rsocket-stream.ts'
 import type { Claim } from './shared-room.ts'
 import type { StreamPlace } from './stream-places.ts'
-import type { OpenedStream, SyncStreams } from './sync-streams.ts'
-import { weighRequest } from './user-requests.ts'
+import type { SyncStreams } from './sync-streams.ts'
 
 /** Streams of one connection at once; clients use one. */
 const STREAMS_MAX = 16
@@ -89,7 +89,10 @@ export type RsocketSocket = StreamSocket & {
   readonly cutOff: (reason: CloseReason) => void
 }
 
-export type ConnectionParts = Pick<HttpParts, 'verify' | 'revocations' | 'nowMs' | 'log' | 'metrics' | 'limits'> & {
+export type ConnectionParts = Pick<
+  HttpParts,
+  'verify' | 'revocations' | 'nowMs' | 'log' | 'metrics' | 'limits' | 'turns'
+> & {
   readonly streams: SyncStreams
   /** Of the HTTP request before. */
   readonly userAgent: string | undefined
@@ -284,71 +287,88 @@ export class RsocketConnection {
       return
     }
     try {
-      const refused = this.#open(frame, client)
-      if (refused !== undefined) this.#answerError(streamId, formatError(refused))
+      const refused = this.#findRefusal(frame, client)
+      if (refused === undefined) this.#start(frame, client)
+      else this.#answerError(streamId, formatError(refused))
     } catch (error) {
+      this.#giveBackPlaces()
       logFailure(this.#parts.log, error, { transport: 'websocket' })
       this.#answerError(streamId, formatError(tellError(error)))
     }
   }
 
-  /** Undefined when the stream was opened. Throws `bad-request`, or the code of the limit that is reached. */
-  #open(frame: RequestFrame, client: RsocketClient): ToldError | undefined {
+  /** Throws `bad-request`, `request-too-large`. */
+  #findRefusal(frame: RequestFrame, client: RsocketClient): ToldError | undefined {
     if (this.#isStopping) return tellCode('shutting-down')
     if (this.#active.size >= STREAMS_MAX) {
       return tellCode('too-many-connections', `A connection can have ${STREAMS_MAX} sync streams at once`)
     }
-    const { path, readSyncRequest } = readRequest(frame, client)
-    if (path !== STREAM_PATH) return tellNotFound(JSON.stringify(path ?? '').slice(0, PATH_CHARS_MAX))
-    const request = readSyncRequest()
-    const revoked = findRevoked(this.#parts.revocations, client.user, request.clientId)
-    if (revoked !== undefined) {
-      noteRefusal(this.#parts, revoked)
-      return tellCode(revoked.code, revoked.message)
-    }
-    const { requests } = this.#parts.streams
+    const path = readPath(frame, client)
+    return path === STREAM_PATH ? undefined : tellNotFound(JSON.stringify(path ?? '').slice(0, PATH_CHARS_MAX))
+  }
+
+  /** Throws the code of the limit that is reached. */
+  #start(frame: RequestFrame, client: RsocketClient): void {
+    const { streamId, credit, data } = frame
+    const { requests, frames } = this.#parts.streams
     const { userId } = client.user
     requests.count(userId)
-    requests.countBytes(userId, frame.data.length)
-    const memory = requests.memory.open(userId)
-    memory.hold(Math.min(frame.data.length, weighRequest(request)))
+    requests.countBytes(userId, data.length)
     const place = this.#active.size >= this.#places.length ? this.#takePlace(client) : undefined
+    const memory = requests.memory.open(userId)
+    memory.hold(data.length)
     const abort = new AbortController()
+    const stream = new RsocketStream(streamId, credit, { socket: this.#socket, frames }, abort.signal)
+    const active = { stream, abort, memory }
+    this.#active.set(streamId, active)
+    void this.#serve(streamId, active, this.#open(data, client, { ...active, place }))
+  }
+
+  /** Throws `bad-request`, `request-too-large`, and the code of the limit that is reached. */
+  async #open(
+    data: Uint8Array,
+    client: RsocketClient,
+    { place, abort, memory }: ActiveStream & { readonly place: StreamPlace | undefined },
+  ): Promise<Opening> {
+    await place?.granted()
+    const { user, userAgent, dataEncoding } = client
+    const { request, keptBytes } = await readData(data, dataEncoding, this.#parts.turns.begin(user.userId))
+    if (abort.signal.aborted) return { kind: 'refused', refused: tellCode('shutting-down') }
+    const revoked = findRevoked(this.#parts.revocations, user, request.clientId)
+    if (revoked !== undefined) {
+      noteRefusal(this.#parts, revoked)
+      return { kind: 'refused', refused: tellCode(revoked.code, revoked.message) }
+    }
+    memory.hold(keptBytes)
     const opened = this.#parts.streams.open(
-      { request, user: client.user, format: 'bson', keepaliveMs: Infinity },
+      { request, user, format: 'bson', keepaliveMs: Infinity },
       {
         transport: 'websocket',
-        userAgent: client.userAgent,
+        userAgent,
         signal: abort.signal,
         cutOff: () => this.#leave('token-revoked', this.#socket.cutOff),
       },
     )
-    const { frames } = this.#parts.streams
-    const stream = new RsocketStream(frame.streamId, frame.credit, { socket: this.#socket, frames }, abort.signal)
-    this.#active.set(frame.streamId, { stream, abort, memory })
-    void this.#serve(frame.streamId, place === undefined ? opened : { ...opened, chunks: granted(place, opened) })
-    return undefined
+    return { kind: 'opened', opened }
   }
 
-  /** From its first line to its end. Never rejects. */
-  async #serve(streamId: number, opened: OpenedStream): Promise<void> {
-    const active = this.#active.get(streamId)
-    if (active === undefined) return
-    const { stream, abort, memory } = active
-    const { hasSent, error } = await stream.send(opened)
+  /** From its request to its end. Never rejects. */
+  async #serve(streamId: number, active: ActiveStream, opening: Promise<Opening>): Promise<void> {
+    const { refused, error, hasSent } = await active.stream.send(opening)
     this.#active.delete(streamId)
-    memory.release()
+    active.memory.release()
     this.#giveBackPlaces()
-    if (this.#state.at === 'closed' || abort.signal.reason === CANCELLED) return
+    if (this.#state.at === 'closed' || active.abort.signal.reason === CANCELLED) return
     if (error !== undefined) {
       logFailure(this.#parts.log, error, { transport: 'websocket', path: STREAM_PATH })
-      const told = tellError(error)
-      this.#answerError(streamId, hasSent ? formatInterruption(told) : formatError(told))
+      const failure = tellError(error)
+      this.#answerError(streamId, hasSent ? formatInterruption(failure) : formatError(failure))
     } else if (hasSent) {
       this.#answer(encodeComplete(streamId))
     } else {
       // Clients that saw no line would wait for ever after a normal end.
-      this.#answerError(streamId, formatError(tellCode(this.#isStopping ? 'shutting-down' : 'no-sync-config')))
+      const why = refused ?? tellCode(this.#isStopping ? 'shutting-down' : 'no-sync-config')
+      this.#answerError(streamId, formatError(why))
     }
     if (this.#isStopping && this.#active.size === 0) this.#close('stopping')
   }
@@ -387,11 +407,6 @@ export class RsocketConnection {
     this.closed()
     leave(reason)
   }
-}
-
-async function* granted(place: StreamPlace, { chunks }: OpenedStream): AsyncGenerator<Uint8Array, void, undefined> {
-  await place.granted()
-  yield* chunks
 }
 
 function startTimer(delayMs: number, onTimeout: () => void): NodeJS.Timeout {

@@ -1,37 +1,67 @@
-import { BSON_DEPTH_MAX, decodeBson, HeadwaterError, type RequestObject } from '@headwater/protocol'
-import { JSON_DEPTH_MAX, parseRequestJson } from '@headwater/sync-config'
+import { decodeBson, HeadwaterError, type RequestObject, type RequestValue } from '@headwater/protocol'
+import { parseRequestJson } from '@headwater/sync-config'
+import type { Turn } from '@headwater/sync-config'
+import { readSyncRequest, type ReceivedRequest } from './read-sync-request.ts'
+import { type PayloadEncoding, unreadable } from './unreadable.ts'
 
-const TYPES = { 'application/json': 'json', 'application/bson': 'bson' } as const
+const ENCODINGS: ReadonlyMap<string, PayloadEncoding> = new Map([
+  ['application/json', 'json'],
+  ['application/bson', 'bson'],
+])
 
-/** How a client encodes what it sends. */
-export type PayloadEncoding = (typeof TYPES)[keyof typeof TYPES]
+/** As much as the head of an HTTP request may have, whose place it takes. */
+const METADATA_BYTES_MAX = 32 * 1024
+
+/** Of a request, which is read in steps. */
+const PIECE_BYTES = 64 * 1024
 
 /** Undefined for a type that is not served. */
 export function findEncoding(mimeType: string): PayloadEncoding | undefined {
-  return new Map(Object.entries(TYPES)).get(mimeType.toLowerCase())
+  return ENCODINGS.get(mimeType.toLowerCase())
 }
 
-/** Reads one object; `what` names it in messages. Throws `bad-request`. */
-export function decodePayload(bytes: Uint8Array, encoding: PayloadEncoding, what: string): RequestObject {
-  const value = decode(bytes, encoding, what)
-  if (isObject(value)) return value
-  throw new HeadwaterError('bad-request', `Cannot read the ${what}: expected an object`)
+/** Reads the fields of metadata; `what` names them in messages. Throws `bad-request`, `request-too-large`. */
+export function decodeMetadata(bytes: Uint8Array, encoding: PayloadEncoding, what: string): RequestObject {
+  if (bytes.length > METADATA_BYTES_MAX) {
+    throw new HeadwaterError(
+      'request-too-large',
+      `Cannot read the ${what}: expected at most ${METADATA_BYTES_MAX} bytes, got ${bytes.length}`,
+    )
+  }
+  return expectObject(decode(bytes, encoding, what), what)
 }
 
-function decode(bytes: Uint8Array, encoding: PayloadEncoding, what: string): unknown {
+function decode(bytes: Uint8Array, encoding: PayloadEncoding, what: string): RequestValue {
   try {
     if (encoding === 'bson') return decodeBson(bytes)
     return parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    const levels = encoding === 'bson' ? BSON_DEPTH_MAX : JSON_DEPTH_MAX
-    throw new HeadwaterError(
-      'bad-request',
-      `Cannot read the ${what}: it is not ${encoding.toUpperCase()}, or nested deeper than ${levels} levels`,
-      { cause },
-    )
+    throw unreadable(what, encoding, cause)
   }
 }
 
-function isObject(value: unknown): value is RequestObject {
+/** Reads the data of a request for a sync stream. Throws `bad-request`, `request-too-large`. */
+export function readData(bytes: Uint8Array, encoding: PayloadEncoding, turn: Turn): Promise<ReceivedRequest> {
+  const what = 'request'
+  return readSyncRequest(piecesOf(bytes, encoding), {
+    what,
+    encoding,
+    fieldsOf: (rest) => expectObject(rest, what),
+    turn,
+  })
+}
+
+/** BSON is read by its lengths, and so in one piece. */
+function* piecesOf(bytes: Uint8Array, encoding: PayloadEncoding): Generator<Uint8Array, void, undefined> {
+  const length = encoding === 'bson' ? bytes.length : PIECE_BYTES
+  for (let at = 0; at < bytes.length; at += length) yield bytes.subarray(at, at + length)
+}
+
+function expectObject(value: RequestValue, what: string): RequestObject {
+  if (isObject(value)) return value
+  throw new HeadwaterError('bad-request', `Cannot read the ${what}: expected an object`)
+}
+
+function isObject(value: RequestValue): value is RequestObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

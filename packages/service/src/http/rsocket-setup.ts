@@ -1,4 +1,4 @@
-import { decodeSyncRequest, HeadwaterError, type RequestObject, type SyncRequest } from '@headwater/protocol'
+import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 import { readAuthorization } from '../auth/authorization-header.ts'
 import { refuse, type VerifiedUser } from '../auth/claims.ts'
 import { tellCode, tellError } from './error-response.ts'
@@ -8,7 +8,8 @@ import type { HttpParts } from './http-parts.ts'
 import { logFailure } from './log-failure.ts'
 import { noteRefusal } from './refusal.ts'
 import { type ClientFrame, RSOCKET_ERROR, type RsocketError } from './rsocket-frame.ts'
-import { decodePayload, findEncoding, type PayloadEncoding } from './rsocket-payload.ts'
+import { decodeMetadata, findEncoding } from './rsocket-payload.ts'
+import type { PayloadEncoding } from './unreadable.ts'
 
 /** Who is at the other end of a connection, and how it encodes what it sends. */
 export type RsocketClient = {
@@ -56,7 +57,7 @@ export async function acceptSetup(
     if (frame.metadata === undefined) {
       return refuseToken(parts, refuse('auth-bad-token', 'The setup has no metadata, which should have the token'))
     }
-    const metadata = decodePayload(frame.metadata, metadataEncoding, 'metadata of the setup')
+    const metadata = decodeMetadata(frame.metadata, metadataEncoding, 'metadata of the setup')
     const token = readAuthorization(textOf(metadata, 'token'))
     if (token === undefined) return refuseToken(parts, refuse('auth-missing', 'The setup has no token'))
     const result = await parts.verify(token)
@@ -76,14 +77,10 @@ export function refuseConnection(error: unknown): SetupRefusal {
   return refuseSetup(RSOCKET_ERROR.rejectedSetup, formatError(tellError(error)))
 }
 
-/** The path and the request of one stream. Throws `bad-request`. */
-export function readRequest(
-  { metadata, data }: RequestFrame,
-  { metadataEncoding, dataEncoding }: RsocketClient,
-): { readonly path: string | undefined; readonly readSyncRequest: () => SyncRequest } {
+/** What is asked for. Throws `bad-request`, `request-too-large`. */
+export function readPath({ metadata }: RequestFrame, { metadataEncoding }: RsocketClient): string | undefined {
   if (metadata === undefined) throw new HeadwaterError('bad-request', 'Cannot read the request: it has no metadata')
-  const path = textOf(decodePayload(metadata, metadataEncoding, 'metadata of the request'), 'path')
-  return { path, readSyncRequest: () => decodeSyncRequest(decodePayload(data, dataEncoding, 'request')) }
+  return textOf(decodeMetadata(metadata, metadataEncoding, 'metadata of the request'), 'path')
 }
 
 /** Throws `unsupported-media-type`. */

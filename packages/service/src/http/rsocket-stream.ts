@@ -1,5 +1,6 @@
 import { StreamsEnd } from '../sync/stream-end.ts'
 import { DocumentCutter } from './cut-documents.ts'
+import type { ToldError } from './error-response.ts'
 import type { SharedFrames } from './shared-frames.ts'
 import type { OpenedStream } from './sync-streams.ts'
 
@@ -15,8 +16,13 @@ export type StreamSocket = {
 
 export type StreamWire = { readonly socket: StreamSocket; readonly frames: SharedFrames }
 
-/** `error` is what the lines failed with, if they did. */
-export type StreamEnd = { readonly hasSent: boolean; readonly error: unknown }
+/** What becomes of a request once it was read. */
+export type Opening =
+  | { readonly kind: 'opened'; readonly opened: OpenedStream }
+  | { readonly kind: 'refused'; readonly refused: ToldError }
+
+/** `error` is what the request or its lines failed with, if they did. */
+export type StreamEnd = { readonly hasSent: boolean; readonly error?: unknown; readonly refused?: ToldError }
 
 /**
  * The lines of one sync stream as payloads: each is one frame, sent only when the client has asked for it and the
@@ -46,7 +52,18 @@ export class RsocketStream {
   }
 
   /** Sends until the lines end. Never rejects. */
-  async send({ chunks, ended }: OpenedStream): Promise<StreamEnd> {
+  async send(opening: Promise<Opening>): Promise<StreamEnd> {
+    try {
+      const result = await opening
+      return result.kind === 'opened'
+        ? await this.#sendLines(result.opened)
+        : { hasSent: false, refused: result.refused }
+    } catch (error) {
+      return { hasSent: false, error }
+    }
+  }
+
+  async #sendLines({ chunks, ended }: OpenedStream): Promise<StreamEnd> {
     const iterator = chunks[Symbol.asyncIterator]()
     const documents = new DocumentCutter()
     let bytesSent = 0

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { RequestObject, RequestValue } from '@headwater/protocol'
 import { StreamsEnd } from '../sync/stream-end.ts'
 import type { HttpRequest, StreamAnswer, WholeAnswer } from './answer.ts'
 import { CORS_HEADERS } from './cors.ts'
@@ -8,7 +9,8 @@ import type { HttpParts } from './http-parts.ts'
 import { CONNECTION_OPTIONS, listen } from './listen.ts'
 import { logFailure } from './log-failure.ts'
 import { createNewcomers } from './newcomers.ts'
-import { readDocument, readFields } from './read-body.ts'
+import { readDocument, readJson, readPieces } from './read-body.ts'
+import { readSyncRequest } from './read-sync-request.ts'
 import { type Audience, createRoutes, type Routes } from './routes.ts'
 import { createSyncStreams, type SyncStreams } from './sync-streams.ts'
 import { createWebSockets } from './web-sockets.ts'
@@ -191,15 +193,22 @@ function toRequest(
 ): HttpRequest {
   const url = message.url ?? '/'
   const queryAt = url.indexOf('?')
-  const query = new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1))
+  const query = Object.fromEntries(new URLSearchParams(queryAt === -1 ? '' : url.slice(queryAt + 1)))
+  const fieldsOf = (body: RequestValue): RequestObject => ({ ...query, ...(isObject(body) ? body : {}) })
   return {
     method: message.method ?? 'GET',
     path: queryAt === -1 ? url : url.slice(0, queryAt),
     headers: message.headers,
-    readParameters: async (room) => ({ ...Object.fromEntries(query), ...(await readFields(message, room)) }),
+    readParameters: async (room) => fieldsOf(await readJson(message, room)),
+    readSyncRequest: (room, turn) =>
+      readSyncRequest(readPieces(message, room), { what: 'body', encoding: 'json', fieldsOf, turn }),
     readDocument: (room, field) => readDocument(message, room, field),
     ...around,
   }
+}
+
+function isObject(value: RequestValue): value is RequestObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Calls `action` once after however many calls in one turn of the event loop. */

@@ -1,15 +1,20 @@
-import { type ControlLine, decodeSyncRequest, encodeLine, type LineFormat } from '@headwater/protocol'
+import { type ControlLine, encodeLine, type LineFormat } from '@headwater/protocol'
 import type { Refusal } from '../auth/claims.ts'
-import { admit } from './admit.ts'
+import { admit, type ReadAsked } from './admit.ts'
 import type { Answer, HttpRequest, WholeAnswer } from './answer.ts'
 import { tellError } from './error-response.ts'
 import { formatDescription } from './error-text.ts'
 import type { HttpParts } from './http-parts.ts'
 import { negotiateEncoding, negotiateFormat, STREAM_CONTENT_TYPES } from './negotiate.ts'
+import type { ReceivedRequest } from './read-sync-request.ts'
 import { answerRefusal, noteRefusal } from './refusal.ts'
 import type { SyncStreams } from './sync-streams.ts'
 import { readUserAgent } from './user-agent.ts'
-import { weighRequest } from './user-requests.ts'
+
+type Asked = ReceivedRequest & { readonly clientId: string | undefined }
+
+/** Those who are not known take turns as one user. */
+const NOBODY = ''
 
 /** `POST /sync/stream`; `streams` are the places of all transports. A malformed request is told before a missing token. */
 export function createSyncStreamRoute(
@@ -17,8 +22,12 @@ export function createSyncStreamRoute(
   { places, requests, compressors, open, count }: SyncStreams,
 ): (request: HttpRequest) => Promise<Answer> {
   const bytesMax = parts.limits.requestBytesMax
+  const read: ReadAsked<Asked> = async (request, room, userId) => {
+    const received = await request.readSyncRequest(room, parts.turns.begin(userId ?? NOBODY))
+    return { ...received, clientId: received.request.clientId }
+  }
   return async (request) => {
-    const admitted = await admit(parts, request, { requests, places, bytesMax, read: decodeSyncRequest })
+    const admitted = await admit(parts, request, { requests, places, bytesMax, read })
     const lineFormat = negotiateFormat(request.headers.accept)
     if (admitted.kind === 'refused') {
       return admitted.code === 'auth-revoked' ? endRevoked(parts, admitted, lineFormat) : answerRefusal(parts, admitted)
@@ -31,13 +40,13 @@ export function createSyncStreamRoute(
       memory.release()
       throw error
     }
-    memory.hold(Math.min(memory.size(), weighRequest(asked)))
+    memory.hold(asked.keptBytes)
 
-    const format = lineFormat === 'ndjson' && !asked.rawData ? 'ndjson-nested' : lineFormat
+    const format = lineFormat === 'ndjson' && !asked.request.rawData ? 'ndjson-nested' : lineFormat
     const wanted = negotiateEncoding(request.headers['accept-encoding'])
     const releaseCompressor = wanted === 'identity' ? undefined : compressors.take()
     const { chunks, ended } = open(
-      { request: asked, user, format },
+      { request: asked.request, user, format },
       {
         transport: 'http',
         userAgent: readUserAgent(request.headers),

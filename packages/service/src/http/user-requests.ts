@@ -1,4 +1,4 @@
-import { HeadwaterError, type SyncRequest } from '@headwater/protocol'
+import { HeadwaterError } from '@headwater/protocol'
 import type { HttpParts } from './http-parts.ts'
 import { SharedRoom } from './shared-room.ts'
 
@@ -7,9 +7,6 @@ const BYTES_PER_REQUEST = 64 * 1024
 
 /** Of the memory for requests, what one user may have. */
 const USER_SHARE = 1 / 4
-
-/** What one value of a request takes in memory, besides its text. */
-const VALUE_BYTES = 64
 
 /** What users ask for, whatever transport brings it: how often, and what it holds in memory. */
 export type UserRequests = {
@@ -39,23 +36,4 @@ export function createUserRequests({ limits, limitWatch, rates }: HttpParts): Us
       each: { limit, max: limits.requestMemoryBytesMax * USER_SHARE, message },
     }),
   }
-}
-
-/** About how many bytes a request takes for as long as its stream is open. Its positions are not kept so long. */
-export function weighRequest({ parameters, subscriptions, appMetadata }: SyncRequest): number {
-  return (
-    weigh(parameters) +
-    weigh(appMetadata) +
-    subscriptions.reduce((sum, { stream, parameters: given }) => {
-      return sum + VALUE_BYTES + stream.length + weigh(given)
-    }, 0)
-  )
-}
-
-function weigh(value: unknown): number {
-  if (typeof value === 'string') return VALUE_BYTES + value.length
-  if (typeof value !== 'object' || value === null) return VALUE_BYTES
-  let sum = VALUE_BYTES
-  for (const [name, member] of Object.entries(value)) sum += name.length + weigh(member)
-  return sum
 }

@@ -1,6 +1,6 @@
 import { decodeCheckpointRequest, HeadwaterError, type RequestObject, writeCheckpointKey } from '@headwater/protocol'
 import type { VerifiedUser } from '../auth/claims.ts'
-import { admit } from './admit.ts'
+import { admit, type ReadAsked } from './admit.ts'
 import { type Answer, answerData, type HttpRequest } from './answer.ts'
 import type { HttpParts } from './http-parts.ts'
 import { answerRefusal } from './refusal.ts'
@@ -8,7 +8,7 @@ import { SharedRoom } from './shared-room.ts'
 import type { UserRequests } from './user-requests.ts'
 
 /** A client's name and number, and some room for fields that are ignored. */
-const BODY_BYTES_MAX = 1024 * 1024
+const BODY_BYTES_MAX = 64 * 1024
 
 const CLIENT_ID_CHARS_MAX = 1_000
 
@@ -48,10 +48,11 @@ export function createWriteCheckpointRoutes(parts: HttpParts, requests: UserRequ
   /** A malformed request is told before a missing token. */
   const route =
     <Asked extends { readonly clientId: string | undefined }>(
-      read: (fields: RequestObject) => Asked,
+      decode: (fields: RequestObject) => Asked,
       result: (asked: Asked, user: VerifiedUser, signal: AbortSignal) => Promise<object>,
     ): Handler =>
     async (request) => {
+      const read: ReadAsked<Asked> = async (_, room) => decode(await request.readParameters(room))
       const admitted = await admit(parts, request, { requests, places, bytesMax: BODY_BYTES_MAX, read })
       if (admitted.kind === 'refused') return answerRefusal(parts, admitted)
       const { asked, user, place, memory } = admitted

@@ -56,5 +56,15 @@ function checkDepth(value: RequestValue, levelsMax: number): void {
 function toPlain(json: Json): RequestValue {
   if (typeof json !== 'object' || json === null) return json
   if (isArray(json)) return json.map(toPlain)
-  return Object.fromEntries(Array.from(json, ([key, value]) => [key, toPlain(value)]))
+  const plain: Record<string, RequestValue> = {}
+  for (const [key, value] of json) {
+    if (key === '__proto__') define(plain, key, toPlain(value))
+    else plain[key] = toPlain(value)
+  }
+  return plain
+}
+
+/** A property as any other, where an assignment would give the object a prototype. */
+function define(object: object, key: string, value: RequestValue): void {
+  Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true })
 }
