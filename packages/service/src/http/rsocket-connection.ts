@@ -4,6 +4,7 @@ import type { StreamsEnd } from '../sync/stream-end.ts'
 import { findRevoked } from './authorize.ts'
 import { tellCode, tellError, tellNotFound, type ToldError } from './error-response.ts'
 import { formatError, formatInterruption } from './error-text.ts'
+import type { CloseReason } from './goodbyes.ts'
 import type { HttpParts } from './http-parts.ts'
 import { logFailure } from './log-failure.ts'
 import { noteRefusal } from './refusal.ts'
@@ -61,21 +62,6 @@ const PATH_CHARS_MAX = 100
 
 /** What the signal of a stream is aborted with when its client does not want it any more. */
 const CANCELLED = Symbol('cancelled')
-
-/** Why a connection was closed; a label of its metric. */
-export type CloseReason =
-  | 'client-left'
-  | 'memory-full'
-  | 'message-too-large'
-  | 'protocol-error'
-  | 'setup-refused'
-  | 'setup-timeout'
-  | 'silent-client'
-  | 'slow-client'
-  | 'stopping'
-  | 'token-ended'
-  | 'token-revoked'
-  | 'too-many-connections'
 
 export type RsocketSocket = StreamSocket & {
   /** Stops and starts taking messages from the client; some may still arrive in between. */

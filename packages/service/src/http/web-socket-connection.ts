@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { StreamsEnd } from '../sync/stream-end.ts'
-import { type CloseReason, type ConnectionParts, RsocketConnection } from './rsocket-connection.ts'
+import { type CloseReason, GOODBYES } from './goodbyes.ts'
+import { type ConnectionParts, RsocketConnection } from './rsocket-connection.ts'
 
 /** Bytes that may wait for one client, besides the frame being written: enough to keep a socket busy. */
 const WAITING_BYTES_MAX = 128 * 1024
@@ -14,22 +15,6 @@ const SMALL_MESSAGE_BYTES = 8 * 1024
 
 /** No more comes out of a compressed byte. */
 const INFLATED_BYTES_MAX = 1_032
-
-/** Codes of RFC 6455, and a word for whoever looks at the connection from outside. */
-const GOODBYES: { readonly [Reason in CloseReason]: readonly [code: number, text: string] } = {
-  'client-left': [1000, ''],
-  'memory-full': [1013, 'messages that are not whole take too much memory'],
-  'message-too-large': [1009, 'a message is too large'],
-  'protocol-error': [1002, 'a message cannot be understood'],
-  'setup-refused': [1008, 'the setup is refused'],
-  'setup-timeout': [1008, 'there was no setup in time'],
-  'silent-client': [1001, 'nothing was heard for too long'],
-  'slow-client': [1008, 'what was sent is not read'],
-  stopping: [1001, 'the service is stopping'],
-  'token-ended': [1008, 'the token has expired'],
-  'token-revoked': [1008, 'the token was revoked'],
-  'too-many-connections': [1013, 'too many connections'],
-}
 
 type Wire = { readonly webSocket: WebSocket; readonly socket: Duplex; readonly isCompressed: boolean }
 
