@@ -126,18 +126,18 @@ function touchAll(maps: FeedMaps, commit: Commit, { opId: checkpoint, lsn }: Sto
       touched.add(session)
     }
   }
-  for (const [bucket, session] of maps.byBucket.matching(commit.buckets)) {
+  maps.byBucket.visit(commit.buckets, (bucket, session) => {
     session.touch(checkpoint).buckets.add(bucket)
     touched.add(session)
-  }
-  for (const [, session] of maps.byLookup.matching(commit.lookups)) {
+  })
+  maps.byLookup.visit(commit.lookups, (_key, session) => {
     session.touch(checkpoint).mustResolve = true
     touched.add(session)
-  }
-  for (const [key, session] of maps.byWriteCheckpoint.matching(commit.writeCheckpoints)) {
+  })
+  maps.byWriteCheckpoint.visit(commit.writeCheckpoints, (key, session) => {
     session.touch(checkpoint).writeCheckpoint = commit.writeCheckpoints.get(key)
     touched.add(session)
-  }
+  })
   for (const session of touched) session.onTouched()
   for (const look of maps.waiting) look()
 }

@@ -27,28 +27,32 @@ export class SubscriberMap<Key, Subscriber extends object> {
     } else if (known === subscriber) this.#subscribers.delete(key)
   }
 
-  /** Each key of `keys` that has subscribers, with each of them. */
-  *matching(keys: {
-    readonly size: number
-    keys(): Iterable<Key>
-    has(key: Key): boolean
-  }): Generator<[Key, Subscriber]> {
+  /** Names each key of `keys` that has subscribers, with each of them. An iterator over them would take twice as long. */
+  visit(keys: Keys<Key>, visit: (key: Key, subscriber: Subscriber) => void): void {
     // Whichever is smaller is walked through: a commit may name more buckets than anyone follows.
     if (keys.size <= this.#subscribers.size) {
-      for (const key of keys.keys()) yield* this.#pairs(key)
+      for (const key of keys.keys()) visitAll(key, this.#subscribers.get(key), visit)
     } else {
-      for (const key of this.#subscribers.keys()) if (keys.has(key)) yield* this.#pairs(key)
+      for (const [key, known] of this.#subscribers) if (keys.has(key)) visitAll(key, known, visit)
     }
   }
 
   *all(): Generator<Subscriber> {
-    for (const key of this.#subscribers.keys()) for (const [, subscriber] of this.#pairs(key)) yield subscriber
+    for (const known of this.#subscribers.values()) {
+      if (known instanceof Set) yield* known
+      else yield known
+    }
   }
+}
 
-  *#pairs(key: Key): Generator<[Key, Subscriber]> {
-    const known = this.#subscribers.get(key)
-    if (known === undefined) return
-    if (known instanceof Set) for (const subscriber of known) yield [key, subscriber]
-    else yield [key, known]
-  }
+type Keys<Key> = { readonly size: number; readonly keys: () => Iterable<Key>; readonly has: (key: Key) => boolean }
+
+function visitAll<Key, Subscriber extends object>(
+  key: Key,
+  known: Subscriber | Set<Subscriber> | undefined,
+  visit: (key: Key, subscriber: Subscriber) => void,
+): void {
+  if (known === undefined) return
+  if (known instanceof Set) for (const subscriber of known) visit(key, subscriber)
+  else visit(key, known)
 }

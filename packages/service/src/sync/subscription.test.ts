@@ -109,8 +109,10 @@ function commit(all: Subscriptions, at: number, names: readonly string[], keys: 
   const [buckets, lookups] = [new Set(names.map(toBucketName)), new Set(keys)]
   all.newest = checkpoint
   all.recent.add({ checkpoint, buckets, lookups })
-  for (const [bucket, session] of all.byBucket.matching(buckets)) session.touch(checkpoint).buckets.add(bucket)
-  for (const [, session] of all.byLookup.matching(lookups)) session.touch(checkpoint).mustResolve = true
+  all.byBucket.visit(buckets, (bucket, session) => session.touch(checkpoint).buckets.add(bucket))
+  all.byLookup.visit(lookups, (_key, session) => {
+    session.touch(checkpoint).mustResolve = true
+  })
 }
 
 async function rounds(count: number): Promise<void> {
