@@ -54,9 +54,9 @@ describe('a request in BSON, in parts', () => {
   })
 
   test.each([
-    ['a field', { parameters: { a: Array.from({ length: 140_000 }, () => 1) } }, 'more with "parameters"'],
-    ['fields of streams', { streams: { a: 'x'.repeat(70_000), b: 'x'.repeat(70_000) } }, 'more with "b"'],
-    ['an element', { buckets: ['x'.repeat(140_000)] }, 'each element of buckets, got more'],
+    ['a field', { parameters: { a: Array.from({ length: 400_000 }, () => 1) } }, 'more with "parameters"'],
+    ['fields of streams', { streams: { a: 'x'.repeat(600_000), b: 'x'.repeat(600_000) } }, 'more with "b"'],
+    ['an element', { buckets: ['x'.repeat(1_100_000)] }, 'each element of buckets, got more'],
   ])('with %s beyond all measure is refused before it is read', (_what, value, said) => {
     expect(() => readParts(encodeBson(value))).toThrow(
       expect.objectContaining({ code: 'request-too-large', message: expect.stringContaining(said) }),

@@ -17,8 +17,11 @@ export type RequestPart = {
 /** As many are read at once, in some tenths of a millisecond. */
 export const REQUEST_PART_BYTES = 16 * 1024
 
-/** Of one element, and of all that is not in these arrays: it is read at once, in one or two milliseconds. */
-export const REQUEST_VALUE_BYTES_MAX = 128 * 1024
+/**
+ * Of one element, and of all that is not in these arrays. It is read at once, in some ten milliseconds at worst, and yet
+ * apps may send whole lists in `parameters`: as much as the original service takes.
+ */
+export const REQUEST_VALUE_BYTES_MAX = 1024 * 1024
 
 export function elementTooLong(array: LongArray): HeadwaterError {
   return new HeadwaterError(

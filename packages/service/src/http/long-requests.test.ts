@@ -96,11 +96,11 @@ describe('a long request over WebSockets', () => {
   test('gives back its memory when it is refused', async () => {
     const { url } = await start({
       openStream: endlessLines,
-      limits: { ...TEST_LIMITS, requestMemoryBytesMax: 4 * 1_000_000 },
+      limits: { ...TEST_LIMITS, requestMemoryBytesMax: 4 * 1_200_000 },
     })
     const client = await openRsocket(url)
     for (let streamId = 1; streamId < 20; streamId += 2) {
-      client.request({ streamId, data: { parameters: { a: 'x'.repeat(900_000) } } })
+      client.request({ streamId, data: { parameters: { a: 'x'.repeat(1_100_000) } } })
       expect(await client.next()).toEqual(errorFrame(streamId, 0x201, /^\[PSYNC_S2001\] .*more with "parameters"/))
     }
     client.request({ streamId: 21 })
@@ -109,8 +109,12 @@ describe('a long request over WebSockets', () => {
 
   test.each([
     ['metadata', { metadata: { path: '/sync/stream', a: 'x'.repeat(40_000) } }, /metadata of the request: expected at/],
-    ['an element', { data: { buckets: [{ name: 'x'.repeat(150_000), after: '1' }] } }, /each element of buckets, got/],
-    ['a field', { data: { streams: { subscriptions: [], a: 'x'.repeat(140_000) } } }, /got more with "(streams|a)"/],
+    [
+      'an element',
+      { data: { buckets: [{ name: 'x'.repeat(1_100_000), after: '1' }] } },
+      /each element of buckets, got/,
+    ],
+    ['a field', { data: { streams: { subscriptions: [], a: 'x'.repeat(1_100_000) } } }, /got more with "(streams|a)"/],
   ])('with %s beyond all measure is refused on its stream, in both encodings', async (_what, options, said) => {
     const { url } = await start({ openStream: endlessLines })
     for (const encoding of ['json', 'bson'] as const) {

@@ -79,13 +79,13 @@ describe('a long request', () => {
   })
 
   test.each([
-    ['parameters', { client_id: 'c', parameters: { a: 'x'.repeat(140_000) } }, 'more with "parameters"'],
-    ['fields nobody knows', { x: 'y'.repeat(100_000), '"z"': 'z'.repeat(100_000) }, 'more with "\\"z\\""'],
-    ['a name of a field', { ['x'.repeat(140_000)]: 1 }, 'buckets and streams.subscriptions, got more'],
-    ['a position', { buckets: [{ name: 'x'.repeat(150_000), after: '1' }] }, 'each element of buckets, got more'],
+    ['parameters', { client_id: 'c', parameters: { a: 'x'.repeat(1_100_000) } }, 'more with "parameters"'],
+    ['fields nobody knows', { x: 'y'.repeat(600_000), '"z"': 'z'.repeat(600_000) }, 'more with "\\"z\\""'],
+    ['a name of a field', { ['x'.repeat(1_100_000)]: 1 }, 'buckets and streams.subscriptions, got more'],
+    ['a position', { buckets: [{ name: 'x'.repeat(1_100_000), after: '1' }] }, 'each element of buckets, got more'],
     [
       'a subscription',
-      { streams: { subscriptions: [1, { a: 'x'.repeat(150_000) }] } },
+      { streams: { subscriptions: [1, { a: 'x'.repeat(1_100_000) }] } },
       'each element of streams.subscriptions, got more',
     ],
   ])('with %s beyond all measure is refused, saying which', (_what, request, said) => {
