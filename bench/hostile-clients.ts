@@ -1,7 +1,11 @@
-/** Clients that mean no good, in a process of their own: at fixed rates, so that two runs are attacked alike. */
+/**
+ * Clients that mean no good, in a process of their own: at fixed rates, so that two runs are attacked alike. They come
+ * last for the processors of this machine, as those of other machines would take none of them.
+ */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
@@ -21,6 +25,7 @@ export type HostileTarget = {
 
 export async function startHostileClients(target: HostileTarget): Promise<HostileClients> {
   const child = fork(fileURLToPath(import.meta.url), ['attack'], { execArgv: [] })
+  if (child.pid !== undefined) setPriority(child.pid, LOWEST_PRIORITY)
   const ask = async (order: Order): Promise<unknown> => {
     const answer = once(child, 'message')
     child.send(order)
@@ -48,6 +53,8 @@ type Attack = {
   readonly begin: (target: HostileTarget, index: number) => Socket
   readonly lastsMs: number
 }
+
+const LOWEST_PRIORITY = 19
 
 const SHORT_MS = 400
 const LONG_MS = 5_000
