@@ -2,6 +2,7 @@ import { decodeBsonLine, HeadwaterError, splitBson, toBucketName, toOpId } from 
 import { expect, test } from 'vitest'
 import { deltaAt, lookup, lookupChange, origin, put, remove } from '../storage/example-data.contract.ts'
 import { startService } from './session.test-parts.ts'
+import { shortTurns } from './turns.test-parts.ts'
 
 test('[protocol 31, 32, 44] a fresh client gets a checkpoint, its data and the completion, in one chunk', async () => {
   await using service = await startService()
@@ -324,6 +325,33 @@ test('what is committed while the buckets of a client are looked up is not misse
     { batch: { operations: [{ id: 'T2' }] } },
     { lastOpId: 2n },
   ])
+})
+
+test('commits that come while very many buckets are announced make nobody look at all of them again', async () => {
+  const names = Array.from({ length: 60 }, (_, n) => `list${n}`)
+  let looks = 0
+  await using service = await startService({
+    grants: Object.fromEntries(names.map((name) => [name, 3])),
+    turns: shortTurns,
+    resolveAfter: async () => {
+      looks += 1
+    },
+  })
+  const { storage } = service
+  await storage.append(deltaAt(1, { operations: names.map((name) => put(name, 'first')) }))
+  const stream = service.connect()
+  const first = stream.until('checkpoint-complete')
+  for (let at = 2; at < 100; at++) {
+    await new Promise(setImmediate)
+    const operations = [put('other', `x${at}`), ...(at % 20 === 0 ? [put(`list${at % 60}`, `x${at}`)] : [])]
+    await storage.append(deltaAt(at, { operations }))
+  }
+  const lines = await first
+  const operations = () => lines.flatMap((line) => (line.kind === 'data' ? line.batch.operations : []))
+  while (operations().length < 64) lines.push(...(await stream.chunk()))
+  const changed = lines.flatMap((line) => (line.kind === 'checkpoint-diff' ? line.diff.updatedBuckets : []))
+  expect(new Set(changed.map(({ bucket }) => bucket))).toEqual(new Set(['list0', 'list20', 'list40']))
+  expect(looks).toBe(1)
 })
 
 test('a client is not told of buckets that were looked up while a new generation began', async () => {
