@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import { closeBrowser } from './browser-device.ts'
 import { openStage, type Stage } from './stage.ts'
 import { namesOf, openDevice, type Way, WAYS } from './ways.ts'
@@ -14,10 +14,11 @@ afterAll(async () => {
 
 const LISTS = 'SELECT id, name FROM lists ORDER BY id'
 
-describe.each(namesOf())('%s', (name) => {
+// Every test has a user of its own, and mostly waits: several run at once. What they expect, they expect each for itself.
+describe.concurrent.each(namesOf())('%s', (name) => {
   const way: Way = WAYS[name]
 
-  test('gets its rows and nobody else’s, and sees a change while connected', async () => {
+  test('gets its rows and nobody else’s, and sees a change while connected', async ({ expect }) => {
     const user = await stage.addUser()
     await using device = await openDevice(name, stage.app)
     await device.connect(user)
@@ -41,7 +42,7 @@ describe.each(namesOf())('%s', (name) => {
     expect(more).toEqual([])
   })
 
-  test('uploads a write, which stays visible until it comes back as Postgres stored it', async () => {
+  test('uploads a write, which stays visible until it comes back as Postgres stored it', async ({ expect }) => {
     const user = await stage.addUser()
     await using device = await openDevice(name, stage.app)
     await device.connect(user)
@@ -63,12 +64,14 @@ describe.each(namesOf())('%s', (name) => {
       { id: `${user}L9`, name: 'Eggs' },
     ]
     await device.expectRows(LISTS, rows)
-    await expect.poll(device.readFollowed).toEqual(['[]', '[{"name":"  Eggs  "}]', '[{"name":"Eggs"}]'])
+    await expect
+      .poll(device.readFollowed, { timeout: 20_000 })
+      .toEqual(['[]', '[{"name":"  Eggs  "}]', '[{"name":"Eggs"}]'])
     expect(await device.readRows('SELECT id FROM ps_crud')).toEqual([])
     expect(await readLists(user)).toEqual(rows)
   })
 
-  test('edits while offline, and keeps its own words over what others wrote meanwhile', async () => {
+  test('edits while offline, and keeps its own words over what others wrote meanwhile', async ({ expect }) => {
     const user = await stage.addUser()
     await using device = await openDevice(name, stage.app)
     await device.connect(user)
@@ -91,7 +94,7 @@ describe.each(namesOf())('%s', (name) => {
     expect(await readLists(user)).toEqual(rows)
   })
 
-  test('forgets everything, and gets the rows of another user', async () => {
+  test('forgets everything, and gets the rows of another user', async ({ expect }) => {
     const [before, after] = [await stage.addUser(), await stage.addUser()]
     await using device = await openDevice(name, stage.app)
     await device.connect(before)

@@ -67,10 +67,11 @@ type Clients = AsyncDisposable & {
 /** All releases over all transports at once: what happens to the service happens to all of them. */
 async function connectAll(): Promise<Clients> {
   await using opening = new AsyncDisposableStack()
-  const clients: Client[] = []
-  for (const name of namesOf()) {
-    clients.push({ name, user: await stage.addUser(), device: opening.use(await openDevice(name, stage.app)) })
+  const open = async (name: WayName): Promise<Client> => {
+    const user = await stage.addUser()
+    return { name, user, device: opening.use(await openDevice(name, stage.app)) }
   }
+  const clients = await Promise.all(namesOf().map(open))
   const forEach = async (run: (client: Client) => Promise<void>): Promise<void> => {
     const failures: string[] = []
     const runNamed = async (client: Client): Promise<void> => {

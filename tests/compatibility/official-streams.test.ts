@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import { closeBrowser } from './browser-device.ts'
 import { openStage, type Stage } from './stage.ts'
 import { namesOf, openDevice } from './ways.ts'
@@ -14,10 +14,11 @@ afterAll(async () => {
 
 const TODOS = 'SELECT id, title, done, weight FROM todos ORDER BY id'
 
-describe.each(namesOf(({ knowsStreams }) => knowsStreams))('%s', (name) => {
+// Every test has a user of its own, and mostly waits: several run at once. What they expect, they expect each for itself.
+describe.concurrent.each(namesOf(({ knowsStreams }) => knowsStreams))('%s', (name) => {
   // Not with `ttl: 0`: about one time in forty the client's core then drops a subscription that the app holds while it
   // makes the request, with and without a service (seen with 1.1.0). The time to live ends in the millisecond it starts.
-  test('subscribes to one stream several times, and leaves each alone', async () => {
+  test('subscribes to one stream several times, and leaves each alone', async ({ expect }) => {
     const user = await stage.addUser()
     const milk = { id: `${user}T1`, title: 'Milk', done: 0, weight: 1 }
     const bread = { id: `${user}T2`, title: 'Bread', done: 1, weight: 0.5 }
@@ -42,7 +43,7 @@ describe.each(namesOf(({ knowsStreams }) => knowsStreams))('%s', (name) => {
     ])
   })
 
-  test('a subscription to a stream that does not exist harms no other', async () => {
+  test('a subscription to a stream that does not exist harms no other', async ({ expect }) => {
     const user = await stage.addUser()
     await using device = await openDevice(name, stage.app)
     await device.subscribe('no_such_stream', {})

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { closeBrowser } from './browser-device.ts'
 import { openStage, type Stage } from './stage.ts'
 import { namesOf, openDevice, type TestDevice } from './ways.ts'
@@ -45,7 +45,7 @@ describe.concurrent.each(namesOf())('%s', (name) => {
 // The others ask with the same token for ever, if their first one is refused. They did so, too, when they were answered
 // byte for byte as the reference answers.
 describe.concurrent.each(namesOf(({ dropsRefusedToken }) => dropsRefusedToken))('%s', (name) => {
-  test('fetches another token when the first is refused', async () => {
+  test('fetches another token when the first is refused', async ({ expect }) => {
     const user = await stage.addUser()
     stage.setTokenSeconds(user, -120)
     await using device = await openDevice(name, stage.app)
@@ -64,5 +64,5 @@ async function expectName(device: TestDevice, user: string, name: string): Promi
 /** The second stream of a user is one with another token. */
 async function untilOpenedAnew(user: string): Promise<void> {
   const countOpened = (): number => stage.readStreams(user).filter(({ event }) => event === 'stream-opened').length
-  await expect.poll(countOpened, { timeout: 20_000 }).toBeGreaterThan(1)
+  await vi.waitUntil(() => countOpened() > 1, { timeout: 20_000 })
 }

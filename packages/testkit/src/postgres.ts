@@ -38,12 +38,19 @@ export async function createTestDatabase(cluster: { readonly url: string }): Pro
   // A server that a test stops closes this connection; the next statement says so.
   client.on('error', () => {})
   await client.connect()
+  // A connection takes one statement after the other.
+  const ignore = (): void => {}
+  let last = Promise.resolve()
 
   return {
     url: url.href,
     name,
     sql: async (text, parameters) => {
-      const result = await client.query<SqlRow>(text, parameters === undefined ? undefined : [...parameters])
+      const running = last.then(() =>
+        client.query<SqlRow>(text, parameters === undefined ? undefined : [...parameters]),
+      )
+      last = running.then(ignore, ignore)
+      const result = await running
       return Array.isArray(result) ? [] : result.rows
     },
     [Symbol.asyncDispose]: async () => {
