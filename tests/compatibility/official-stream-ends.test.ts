@@ -1,5 +1,5 @@
 import type { Line } from '@headwater/protocol'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, test } from 'vitest'
 import { closeBrowser } from './browser-device.ts'
 import { appOf, checkpoint, complete, data, put } from './scripted-lines.ts'
 import { startScriptedService } from './scripted-service.ts'
@@ -18,9 +18,10 @@ const ENDS: readonly Line[] = [
 const asksForStreams = ({ transport, connect }: Way): boolean =>
   transport === 'http' && connect.checkpointMode === undefined
 
-test.each(namesOf(asksForStreams))(
+// Each has a service of its own, and mostly waits: several run at once.
+test.concurrent.for(namesOf(asksForStreams))(
   '%s goes on by itself after a stream that says why it ends, whatever it says',
-  async (name) => {
+  async (name, { expect }) => {
     const way: Way = WAYS[name]
     // Each stream has one row more than the one before.
     await using service = await startScriptedService(way.format, ({ buckets }, index) => {
