@@ -18,7 +18,10 @@ export async function readLookups(
     if (turn.isOver) await turn.next()
     const page = await storage.readLookupPage({ keys, upTo, from, max: PAGE_MAX })
     if (page === undefined) return undefined
-    for (const { keyIndex, outputs } of page.entries) (found[keyIndex] ??= new Set()).add(outputs)
+    for (const [index, entries] of page.found.entries()) {
+      const known = (found[from.keyIndex + index] ??= new Set())
+      for (const outputs of entries) known.add(outputs)
+    }
     from = page.next
   }
   return keys.map((_, index) => [...(found[index] ?? [])])

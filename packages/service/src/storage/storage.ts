@@ -121,8 +121,11 @@ export type LookupRead = {
 export type LookupPlace = { readonly keyIndex: number; readonly row: string; readonly outputs: string }
 
 export type LookupPage = {
-  /** In the order of keys. What several rows have in common may come as often. */
-  readonly entries: readonly { readonly keyIndex: number; readonly outputs: LookupOutputs }[]
+  /**
+   * Entries of each key from the place on, as far as the page goes; those of the last key may go on in the next page.
+   * What several rows have in common may come as often.
+   */
+  readonly found: readonly (readonly LookupOutputs[])[]
   /** Undefined when all keys were read to their end. */
   readonly next: LookupPlace | undefined
 }

@@ -36,15 +36,19 @@ export async function readEntries(
   checkpoint: OpId,
   turn: Turn,
 ): Promise<BucketEntry[] | undefined> {
-  const names = granted.map(({ bucket }) => bucket)
-  const totals = await readTotals(storage, names, checkpoint, turn)
-  if (totals === undefined) return undefined
   const entries: BucketEntry[] = []
-  for (const [n, { bucket, priority, reasons }] of granted.entries()) {
-    if (turn.isOverAfterStep()) await turn.next()
-    const total = totals[n]
-    if (total === undefined) continue
-    entries.push({ bucket, checksum: total.checksum, count: total.count, priority, subscriptions: reasons })
+  for (let at = 0; at < granted.length; at += BUCKETS_PER_READ) {
+    if (turn.isOver) await turn.next()
+    const some = granted.slice(at, at + BUCKETS_PER_READ)
+    const sums = await storage.readSums(
+      some.map(({ bucket }) => bucket),
+      checkpoint,
+    )
+    for (const [n, { bucket, priority, reasons }] of some.entries()) {
+      const sum = sums[n]
+      if (sum === undefined) return undefined
+      entries.push({ bucket, checksum: sum.checksum, count: sum.count, priority, subscriptions: reasons })
+    }
   }
   return entries
 }

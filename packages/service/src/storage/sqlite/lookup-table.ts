@@ -84,25 +84,25 @@ export class LookupReader {
   readPage({ keys, upTo, from, max }: LookupRead): LookupPage | undefined {
     const opId = Number(upTo)
     if (opId < Number(this.#readFloor.get()?.['lookup_floor'] ?? 0)) return undefined
-    const entries: LookupPage['entries'][number][] = []
+    const found: LookupPage['found'][number][] = []
     let left = max
-    let { row, outputs } = from
+    let { row, outputs }: { row: string; outputs: string } = from
     for (let keyIndex = from.keyIndex; keyIndex < keys.length; keyIndex++) {
-      if (left <= 0) return { entries, next: { keyIndex, row, outputs } }
+      if (left <= 0) return { found, next: { keyIndex, row, outputs } }
       const rows = this.#find.all(keys[keyIndex] ?? '', row, outputs, opId, opId, left)
-      for (const found of rows) {
-        ;[row, outputs] = readRow(found)
-        entries.push({ keyIndex, outputs: outputs as LookupOutputs })
+      found.push(rows.map((one) => readRow(one)[1]))
+      if (rows.length === left) {
+        ;[row, outputs] = readRow(rows.at(-1))
+        return { found, next: { keyIndex, row, outputs } }
       }
-      if (rows.length === left) return { entries, next: { keyIndex, row, outputs } }
       left -= rows.length + 1
       ;[row, outputs] = ['', '']
     }
-    return { entries, next: undefined }
+    return { found, next: undefined }
   }
 }
 
-function readRow(found: unknown): readonly [row: string, outputs: string] {
-  assert(Array.isArray(found) && typeof found[0] === 'string' && typeof found[1] === 'string')
-  return [found[0], found[1]]
+function readRow(one: unknown): readonly [row: string, outputs: LookupOutputs] {
+  assert(Array.isArray(one) && typeof one[0] === 'string' && typeof one[1] === 'string')
+  return one as [string, LookupOutputs]
 }
