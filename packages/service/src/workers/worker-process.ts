@@ -103,8 +103,10 @@ export class WorkerProcess {
   take(listener: Listener, socket: Socket): void {
     this.#connections += 1
     this.#onTheirWay.push(socket)
-    this.#child.send({ kind: 'connection', listener } satisfies ToWorker, socket, () => {
-      // When it is gone, `ended` says so.
+    // Left open here until the worker has it. Node would let go of one that finds the channel broken without closing it,
+    // and its client would wait for ever (seen with 24.21).
+    this.#child.send({ kind: 'connection', listener } satisfies ToWorker, socket, { keepOpen: true }, () => {
+      // When the worker is gone, `ended` says so.
     })
   }
 
@@ -192,7 +194,7 @@ export class WorkerProcess {
         void this.#pin(message.oldestPinned)
         return
       case 'accepted':
-        this.#onTheirWay.shift()
+        this.#onTheirWay.shift()?.destroy()
         this.#parts.onFree()
         return
       case 'closed':

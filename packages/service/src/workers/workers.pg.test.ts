@@ -83,6 +83,19 @@ test('a worker that is killed takes only its own streams with it, which come bac
   expect(eventsOf(service, 'worker-ended')).toMatchObject([{ worker: 1, signal: 'SIGKILL' }])
 })
 
+test('who connects while a worker is killed is answered or cut off, and never left waiting', async () => {
+  const { service } = await openStage()
+  const asking: Promise<number | 'cut'>[] = []
+  for (let n = 0; n < 200; n++) {
+    if (n === 50) process.kill(pidsOf(service, 1)[0] ?? 0, 'SIGKILL')
+    asking.push(ask(service, `user-${n}`).then((status) => status ?? 0, () => 'cut')) // oxfmt-ignore
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const outcomes = new Set(await Promise.all(asking))
+  expect(outcomes.has(200)).toBe(true)
+  expect([...outcomes].filter((outcome) => outcome !== 200 && outcome !== 'cut')).toEqual([])
+})
+
 test('counts of a worker that was killed stay in the metrics', async () => {
   const { service, open } = await openStage()
   await Promise.all([open(), open()])
