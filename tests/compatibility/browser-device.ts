@@ -30,10 +30,11 @@ export async function openBrowserDevice(release: WebRelease, app: App): Promise<
   const said: string[] = []
   page.on('console', (message) => void said.push(message.text()))
   page.on('pageerror', (error) => void said.push(error.message))
-  await page.exposeFunction('fetchCredentials', app.fetchCredentials)
-  await page.exposeFunction('upload', app.upload)
   await page.goto(url)
   await page.waitForFunction(() => document.title === 'ready')
+  // Where many pages open at once, one that is exposed before may be missing in the page that then loads.
+  await page.exposeFunction('fetchCredentials', app.fetchCredentials)
+  await page.exposeFunction('upload', app.upload)
   await page.evaluate((dbFilename) => pageDevices.open(dbFilename), `app-${++lastDatabase}.db`)
 
   const call = <Name extends keyof Device>(method: Name): Device[Name] =>
