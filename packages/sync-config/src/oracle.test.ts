@@ -6,7 +6,7 @@ import { requestOf, sourceTable } from './testing/builders.ts'
 import { Choices, reduceChoices } from './testing/choices.ts'
 import { MemoryStorage } from './testing/memory-storage.ts'
 import { makeRequest, makeRow, makeTables } from './testing/oracle-data.ts'
-import { findObstacle } from './testing/oracle-connected.ts'
+import { findObstacles } from './testing/oracle-connected.ts'
 import { makeStreams } from './testing/oracle-generate.ts'
 import { printConfig } from './testing/oracle-print.ts'
 import { rewriteStreams } from './testing/oracle-rewrite.ts'
@@ -75,7 +75,7 @@ test(
 test('[143] streams that say the same in other words have the same plan', { timeout: TIMEOUT_MS }, () => {
   for (let index = 0; index < CASES / 2; index += 1) {
     const streams = makeStreams(Choices.random(SEED, index), 'anything')
-    if (streams.some(({ queries }) => queries.some((query) => findObstacle(query) !== undefined))) continue
+    if (streams.some((stream) => findObstacles(stream).length > 0)) continue
     const config = printConfig(streams)
     const other = respace(printConfig(rewriteStreams(streams)))
     const [one, two] = [config, other].map((text) => compileSyncConfig(text))
@@ -100,7 +100,7 @@ test('[76, 142] compiling, loading and evaluating again give the same bytes', { 
   for (let index = 0; index < CASES / 4; index += 1) {
     const choices = Choices.random(SEED, index)
     const streams = makeStreams(choices, 'anything')
-    if (streams.some(({ queries }) => queries.some((query) => findObstacle(query) !== undefined))) continue
+    if (streams.some((stream) => findObstacles(stream).length > 0)) continue
     const config = printConfig(streams)
     const tables = makeTables(choices, 4, 'anything')
     const outcomes = [config, config].map((text) => {
@@ -170,7 +170,7 @@ async function compareWithOracle(given: Case): Promise<Outcome> {
 
 /** What a device would hold and what it should, where they differ first. */
 async function compareInTime({ streams, jsonNull, tables, request, changes }: Case): Promise<Outcome> {
-  const obstacles = streams.flatMap(({ queries }) => queries).map(findObstacle)
+  const obstacles = streams.flatMap(findObstacles)
   if (obstacles.includes('too many ways')) return { kind: 'left out' }
   const result = compileSyncConfig(printConfig(streams, jsonNull))
   if ((result.kind === 'refused') !== obstacles.includes('unconnected')) {

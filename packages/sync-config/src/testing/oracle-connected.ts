@@ -1,4 +1,13 @@
-import type { OracleCond, OracleQuery, OracleScalar, OracleSelect, OracleSet, OracleSource } from './oracle-tree.ts'
+import type {
+  OracleCond,
+  OracleCte,
+  OracleQuery,
+  OracleScalar,
+  OracleSelect,
+  OracleSet,
+  OracleSource,
+  OracleStream,
+} from './oracle-tree.ts'
 
 /** Sources that one test names; two of them in an equality. */
 type Term = readonly string[]
@@ -8,17 +17,32 @@ type Conjunction = readonly Term[]
 /** Conjunctions that a query may become here. The language allows more, which take long to compile. */
 const WAYS_MAX = 30
 
+/** Of all its common table expressions and queries. */
+export function findObstacles({ ctes, queries }: OracleStream): readonly Obstacle[] {
+  return [...ctes.map(findObstacleInCte), ...queries.map(findObstacle)].filter((found) => found !== undefined)
+}
+
+export type Obstacle = 'unconnected' | 'too many ways'
+
 /**
  * For tests: what keeps the query from being compared. Every source that a condition names must hang together with the
  * primary, with the request, or with a test of its own; sources that are connected only to each other are refused.
  */
-export function findObstacle(query: OracleQuery): 'unconnected' | 'too many ways' | undefined {
+export function findObstacle(query: OracleQuery): Obstacle | undefined {
   const scope = scopeOf(query.from, '', undefined)
   const inner = product([conditionsOf(query.from, scope), waysToMeet(query.where, scope)])
   const ways = inner.flatMap((way) => withLeftJoins(way, query.from, scope))
   if (ways.length > WAYS_MAX) return 'too many ways'
   const primary = pathOfPrimary(query.from, '')
   return ways.every((way) => hangsTogether(way, primary)) ? undefined : 'unconnected'
+}
+
+/** The same for a common table expression that no query may refer to: what is behind NOT IN is looked at all the same. */
+export function findObstacleInCte({ select }: OracleCte): Obstacle | undefined {
+  const scope = scopeOf(select.from, '', undefined)
+  const ways = product([conditionsOf(select.from, scope), waysToMeet(select.where, scope)])
+  if (ways.length > WAYS_MAX) return 'too many ways'
+  return ways.some((way) => way.includes(NOWHERE)) ? 'unconnected' : undefined
 }
 
 /** Only what names the table behind LEFT JOIN needs its condition. */
