@@ -53,9 +53,12 @@ test.each(readSeeds(process.env, 6))(
       const held = pinned !== undefined && pinned.untilMs >= clock.nowMs() ? pinned.checkpoint : head
       await expectServed(storage, modelUpTo(seed, position), { random, head, sure: [head, held] })
     }
-    const figures = (await storage.readStatus()).compaction
-    expect(figures.moved).toBeGreaterThan(100)
     pinned?.pin[Symbol.dispose]()
+    await storage.compact()
+    const head = Number((await storage.readHead())?.checkpoint.opId)
+    await expectServed(storage, modelUpTo(seed, 60), { random, head, sure: [head] })
+    const { moved } = (await storage.readStatus()).compaction
+    expect(moved).toBeGreaterThan(100)
   },
 )
 

@@ -38,7 +38,7 @@ function randomSize(random: Random): number {
 
 function randomOperation(random: Random): DeltaOperation {
   const name = `bucket-${random.integer(random.chance(0.5) ? 3 : 40)}`
-  const id = String(random.integer(500))
+  const id = String(random.integer(random.chance(0.5) ? 20 : 500))
   const checksum = toChecksum(random.integer(2 ** 32))
   return random.chance(0.8) ? { ...put(name, id), checksum } : { ...remove(name, id), checksum }
 }
