@@ -1,3 +1,4 @@
+import { readSeed } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { comparePlans } from './compare-plans.ts'
 import { compileSyncConfig } from './compile.ts'
@@ -9,8 +10,8 @@ import { describeBody } from './testing/plan-text.ts'
 import { readPlanBody } from './plan.ts'
 import type { LookupKey } from './types.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 const CASES = 60
 
 type Value = string | null

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { readSeed } from '@headwater/testkit'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileSyncConfig } from './compile.ts'
@@ -12,7 +13,7 @@ const CONFIGS = ['reference/sync-config.md', 'guides/sync-streams.md'].flatMap((
 const PIECES =
   'SELECT|FROM|WHERE|AND|OR|NOT|IN|(|)|,|.|*|=|->>|::|&&|CASE|WHEN|END|json_each(|auth.user_id()|bucket.x|NULL|1|' +
   `'x'|"y"|:|- |#|\n|  |&a |*a|{|}|[|]|!x |edition: 2|streams:|with:|bucket_definitions:|query:|data:|-|\\|;`
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+const SEED = readSeed(process.env)
 
 /** Removes some characters of a text and puts a piece in their place. */
 const change = fc.record({

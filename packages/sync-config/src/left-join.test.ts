@@ -1,3 +1,4 @@
+import { readSeed } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { compileSyncConfig } from './compile.ts'
 import { loadPlan } from './load.ts'
@@ -5,8 +6,8 @@ import { planOf, requestOf, sourceTable } from './testing/builders.ts'
 import { Choices } from './testing/choices.ts'
 import { MemoryStorage } from './testing/memory-storage.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 const CASES = 60
 
 function configOf(query: string, extensions = true): string {

@@ -1,4 +1,5 @@
 import type { JsonValue } from '@headwater/protocol'
+import { readSeed } from '@headwater/testkit'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadPlan } from './load.ts'
@@ -16,8 +17,8 @@ import {
   printDefinition,
 } from './testing/older-oracle.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 const CASES = 1000
 const TIMEOUT_MS = 60_000
 const TABLES = ['t0', 't1']

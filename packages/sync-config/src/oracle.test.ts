@@ -1,4 +1,5 @@
 import type { BucketName } from '@headwater/protocol'
+import { readSeed } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import { compileSyncConfig } from './compile.ts'
 import { loadPlan } from './load.ts'
@@ -22,8 +23,8 @@ import type { JsonNull } from './testing/oracle-values.ts'
 import { grantedObjects, TooManyTurns, type World } from './testing/oracle.ts'
 import type { LookupKey, Plan, Request, TextRow } from './types.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 const CASES = 300
 /** Small cases are found by trying; only a failure takes that long. */
 const TIMEOUT_MS = 120_000

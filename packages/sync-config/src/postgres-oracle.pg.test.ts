@@ -1,4 +1,10 @@
-import { createTestDatabase, startTestPostgres, type TestDatabase, type TestPostgres } from '@headwater/testkit'
+import {
+  createTestDatabase,
+  readSeed,
+  startTestPostgres,
+  type TestDatabase,
+  type TestPostgres,
+} from '@headwater/testkit'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { compileSyncConfig } from './compile.ts'
@@ -15,8 +21,8 @@ import { ORACLE_COLUMNS, ORACLE_TABLES, type OracleRequest, type OracleStream } 
 import { findPrimary } from './testing/oracle.ts'
 import type { SourceTable, TextRow } from './types.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 /** Fillings of the tables, configs for each, and requests for each config. */
 const FILLINGS = 3
 const CONFIGS = 120

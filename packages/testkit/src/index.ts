@@ -6,7 +6,7 @@ export { compareRows, formatDifference, indexRows, openOracle } from './oracle.t
 export type { Difference, Oracle, OracleQuery, OracleRow, OracleValue, TableRows } from './oracle.ts'
 export { createTestDatabase, startTestPostgres } from './postgres.ts'
 export type { SqlRow, TestDatabase, TestPostgres } from './postgres.ts'
-export { readSeeds, seededRandom } from './random.ts'
+export { readSeed, readSeeds, seededRandom } from './random.ts'
 export type { Random } from './random.ts'
 export { discardOnce, downloadOnce, followStream, openStream } from './raw-client.ts'
 export type { RawConnection } from './raw-client.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readSeeds, seededRandom } from './random.ts'
+import { readSeed, readSeeds, seededRandom } from './random.ts'
 
 test('the same seed gives the same numbers, another seed gives others', () => {
   const draw = (seed: number): number[] => {
@@ -50,5 +50,7 @@ test('uuids look like version 4 and do not repeat', () => {
 test('seeds are read from the environment', () => {
   expect(readSeeds({ SEED: '7', SEEDS: '3' }, 1)).toEqual([7, 8, 9])
   expect(readSeeds({ SEED: '7' }, 2)).toEqual([7, 8])
+  expect(readSeed({ SEED: '7' })).toBe(7)
   expect(() => readSeeds({ SEED: 'x' }, 1)).toThrow('SEED')
+  expect(() => readSeeds({ SEEDS: '0' }, 1)).toThrow('SEEDS')
 })

@@ -58,12 +58,19 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** `SEED=7 SEEDS=20` in the environment asks for seeds 7 … 26; without `SEED` the first is drawn, so print it. */
+/** `SEED=7` in the environment asks for seed 7; without it one is drawn, so print it. */
+export function readSeed(environment: NodeJS.ProcessEnv): number {
+  const seed = environment['SEED'] === undefined ? randomInt(1_000_000_000) : Number(environment['SEED'])
+  if (!Number.isSafeInteger(seed)) throw new RangeError('Cannot read SEED: expected a whole number')
+  return seed
+}
+
+/** `SEED=7 SEEDS=20` in the environment asks for seeds 7 … 26. */
 export function readSeeds(environment: NodeJS.ProcessEnv, seedsDefault: number): readonly number[] {
-  const first = environment['SEED'] === undefined ? randomInt(1_000_000) : Number(environment['SEED'])
+  const first = readSeed(environment)
   const count = environment['SEEDS'] === undefined ? seedsDefault : Number(environment['SEEDS'])
-  if (!Number.isSafeInteger(first) || !Number.isSafeInteger(count) || count < 1) {
-    throw new RangeError('Cannot read SEED and SEEDS: expected whole numbers, SEEDS at least 1')
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new RangeError('Cannot read SEEDS: expected a whole number, at least 1')
   }
   return Array.from({ length: count }, (_, index) => first + index)
 }

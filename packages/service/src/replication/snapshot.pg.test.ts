@@ -1,5 +1,6 @@
 import {
   createTestDatabase,
+  readSeeds,
   seededRandom,
   startTestPostgres,
   type TestDatabase,
@@ -41,7 +42,7 @@ function large(seed: number): string {
   return `(SELECT string_agg(md5(g::text || '${seed}'), '') FROM generate_series(1, 90) g)`
 }
 
-test.each(process.env['SEED'] === undefined ? [1, 2, 3] : [Number(process.env['SEED'])])(
+test.each(readSeeds(process.env, 3))(
   'a copy beside random writes ends with exactly the rows of the table (seed %i)',
   { timeout: 120_000 },
   async (seed) => {

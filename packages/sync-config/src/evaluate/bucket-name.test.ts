@@ -1,12 +1,13 @@
 import { toBucketName } from '@headwater/protocol'
+import { readSeed } from '@headwater/testkit'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileSyncConfig } from '../compile.ts'
 import { loadPlan } from '../load.ts'
 import { sourceTable } from '../testing/builders.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+const SEED = readSeed(process.env)
 
 test('names of buckets never begin with the sign that clients keep for themselves', () => {
   fc.assert(

@@ -1,3 +1,4 @@
+import { readSeed } from '@headwater/testkit'
 import * as fc from 'fast-check'
 import { functionsOf } from '../functions/functions.ts'
 import type { FunctionName } from '../functions/signatures.ts'
@@ -9,8 +10,8 @@ import { compileExpression } from './expression.ts'
 import type { Leaves } from './leaves.ts'
 import type { Outcome, Row } from './real-sqlite.test-parts.ts'
 
-/** Printed with a failure; set HEADWATER_SEED to run one again. */
-export const SEED = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+/** Printed with a failure; set SEED to run one again. */
+export const SEED = readSeed(process.env)
 
 /** Tests of many cases take longer where others run beside them. */
 export const PATIENT = { timeout: 60_000 }

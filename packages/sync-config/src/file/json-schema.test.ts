@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@headwater/protocol'
+import { readSeed } from '@headwater/testkit'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readConfigFile } from './config-file.ts'
@@ -154,7 +155,7 @@ describe('the JSON schema of sync configs', () => {
   })
 
   test('agrees with the parser on good files with a few random changes', () => {
-    const seed = Number(process.env['HEADWATER_SEED'] ?? Date.now() % 2 ** 31)
+    const seed = readSeed(process.env)
     const value = fc.constantFrom(...VALUES)
     const change = fc.record({ at: fc.nat(), isRemoved: fc.boolean(), key: fc.constantFrom(...allKeys()), value })
     const verdicts = { good: 0, bad: 0 }

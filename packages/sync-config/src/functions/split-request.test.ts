@@ -1,5 +1,5 @@
 import { decodeSyncRequest, HeadwaterError, SyncRequestDecoder } from '@headwater/protocol'
-import { type Random, seededRandom } from '@headwater/testkit'
+import { type Random, readSeed, seededRandom } from '@headwater/testkit'
 import { describe, expect, test } from 'vitest'
 import { EvaluationError } from '../values/value.ts'
 import { parseRequestJson } from './request-json.ts'
@@ -9,7 +9,7 @@ import { RequestSplitter } from './split-request.ts'
 type Outcome = { readonly value: unknown } | { readonly error: string }
 
 describe('a request in pieces', () => {
-  const seed = Math.floor(Math.random() * 2 ** 32)
+  const seed = readSeed(process.env)
   const random = seededRandom(seed)
 
   test(`is read as in one piece, wherever it is cut (seed ${seed})`, () => {
@@ -32,7 +32,7 @@ describe('a request in pieces', () => {
 })
 
 describe('a long request', () => {
-  const seed = Math.floor(Math.random() * 2 ** 32)
+  const seed = readSeed(process.env)
   const random = seededRandom(seed)
 
   test(`comes in parts of some kilobytes, and is read as in one piece (seed ${seed})`, () => {
