@@ -44,6 +44,32 @@ describe('a line', () => {
     })
   })
 
+  test('of a checkpoint may tell figures, before the buckets', () => {
+    const stream = { name: 's', isDefault: true, errors: [{ subscription: 1, message: 'no', buckets: 9 }], buckets: 2 }
+    const checkpoint = { lastOpId: toOpId(3n), writeCheckpoint: undefined, buckets: [], streams: [stream] } as const
+    const line = { kind: 'checkpoint', checkpoint: { ...checkpoint, limits: { buckets: 2, bucketsMax: 10 } } } as const
+    const text = new TextDecoder().decode(encodeLine(line, 'ndjson'))
+    expect(text).toBe(
+      '{"checkpoint":{"last_op_id":"3","limits":{"buckets":2,"buckets_max":10},"buckets":[],"streams":[{"name":"s","is_default":true,"errors":[{"subscription":1,"message":"no","buckets":9}],"buckets":2}]}}\n',
+    )
+    expect(decodeLine(text)).toEqual(line)
+    expect(decodeBsonLine(encodeLine(line, 'bson'))).toEqual(line)
+  })
+
+  test.each(['5', '[]', '{}', '{"buckets":2}', '{"buckets":"2","buckets_max":10}', 'null'])(
+    'of a checkpoint is read although what it calls limits is something else: %s',
+    (limits) => {
+      const stream =
+        '{"name":"s","is_default":true,"errors":[{"subscription":0,"message":"no","buckets":[]}],"buckets":1.5}'
+      const text = `{"checkpoint":{"last_op_id":"3","buckets":[],"streams":[${stream}],"limits":${limits}}}`
+      const streams = [{ name: 's', isDefault: true, errors: [{ subscription: 0, message: 'no' }] }]
+      expect(decodeLine(text)).toEqual({
+        kind: 'checkpoint',
+        checkpoint: { lastOpId: 3n, writeCheckpoint: undefined, buckets: [], streams },
+      })
+    },
+  )
+
   test('of data may leave its positions out: the last operation then says where it ends', () => {
     const batchOf = (operations: string): unknown => decodeLine(`{"data":{"bucket":"a","data":[${operations}]}}`)
     const clear = '{"op_id":"7","op":"CLEAR","checksum":1}'

@@ -1,7 +1,16 @@
 import { decodeBson } from './bson.ts'
 import { toChecksum } from './checksum.ts'
 import { HeadwaterError } from './errors.ts'
-import type { BucketEntry, BucketReason, Line, StreamEndReason, StreamEntry, StreamError, UnknownLine } from './line.ts'
+import type {
+  BucketEntry,
+  BucketReason,
+  Line,
+  LimitFigures,
+  StreamEndReason,
+  StreamEntry,
+  StreamError,
+  UnknownLine,
+} from './line.ts'
 import { OP_ID_ZERO, type OpId, parseOpId } from './op-id.ts'
 import { type BucketName, type Operation, toBucketName } from './operation.ts'
 import { WireObject } from './wire-object.ts'
@@ -88,6 +97,7 @@ function decodeCheckpoint(wire: WireObject): Line {
       writeCheckpoint: writeCheckpointOf(wire),
       buckets: wire.objects('buckets').map(decodeBucket),
       streams: wire.has('streams') ? wire.objects('streams').map(decodeStream) : [],
+      ...limitsOf(wire),
     },
   }
 }
@@ -125,6 +135,7 @@ function decodeStream(wire: WireObject): StreamEntry {
     name: wire.string('name'),
     isDefault: wire.boolean('is_default'),
     errors: wire.has('errors') ? wire.objects('errors').map(decodeStreamError) : [],
+    ...bucketFigureOf(wire),
   }
 }
 
@@ -132,7 +143,21 @@ function decodeStreamError(wire: WireObject): StreamError {
   return {
     subscription: wire.is('subscription', 'default') ? 'default' : wire.integer('subscription'),
     message: wire.string('message'),
+    ...bucketFigureOf(wire),
   }
+}
+
+/** Nothing depends on figures: another service may mean something else by their names, and its lines are read all the same. */
+function limitsOf(wire: WireObject): { readonly limits?: LimitFigures } {
+  const limits = wire.findObject('limits')
+  const buckets = limits?.findInteger('buckets')
+  const bucketsMax = limits?.findInteger('buckets_max')
+  return buckets === undefined || bucketsMax === undefined ? {} : { limits: { buckets, bucketsMax } }
+}
+
+function bucketFigureOf(wire: WireObject): { readonly buckets?: number } {
+  const buckets = wire.findInteger('buckets')
+  return buckets === undefined ? {} : { buckets }
 }
 
 /** Positions may be missing: nobody needs them to read the operations, which have their own. */

@@ -1,9 +1,9 @@
 import { writeField } from './bson.ts'
 import { BsonWriter } from './bson-writer.ts'
 import { toSignedChecksum } from './checksum.ts'
-import type { BucketEntry, BucketReason, Line, StreamEntry } from './line.ts'
+import type { BucketEntry, BucketReason, Line, LimitFigures, StreamEntry, StreamError } from './line.ts'
 import { escapeLineEnds } from './ndjson.ts'
-import type { JsonValue } from './request.ts'
+import type { JsonObject, JsonValue } from './request.ts'
 
 /** The lines that may name very many buckets. */
 export type CheckpointLine = Extract<Line, { readonly kind: 'checkpoint' | 'checkpoint-diff' }>
@@ -45,7 +45,9 @@ function fieldsOf(line: CheckpointLine): readonly Field[] {
   const common: Field[] = [['last_op_id', `${lastOpId}`]]
   if (writeCheckpoint !== undefined) common.push(['write_checkpoint', `${writeCheckpoint}`])
   if (line.kind === 'checkpoint') {
-    const { buckets, streams } = line.checkpoint
+    const { buckets, streams, limits } = line.checkpoint
+    // Before the buckets: who looks at the line would have to go past very many of them.
+    if (limits !== undefined) common.push(['limits', limitsToWire(limits)])
     return [...common, ['buckets', listOf(buckets)], ['streams', streams.map(streamToWire)]]
   }
   const { removedBuckets, updatedBuckets } = line.diff
@@ -125,6 +127,19 @@ function streamToWire(stream: StreamEntry): JsonValue {
   return {
     name: stream.name,
     is_default: stream.isDefault,
-    errors: stream.errors.map(({ subscription, message }) => ({ subscription, message })),
+    errors: stream.errors.map(errorToWire),
+    ...bucketFigureToWire(stream),
   }
+}
+
+function errorToWire(error: StreamError): JsonValue {
+  return { subscription: error.subscription, message: error.message, ...bucketFigureToWire(error) }
+}
+
+function bucketFigureToWire({ buckets }: { readonly buckets?: number }): JsonObject {
+  return buckets === undefined ? {} : { buckets }
+}
+
+function limitsToWire({ buckets, bucketsMax }: LimitFigures): JsonValue {
+  return { buckets, buckets_max: bucketsMax }
 }

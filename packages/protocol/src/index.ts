@@ -22,6 +22,7 @@ export type {
   BucketReason,
   Checkpoint,
   CheckpointDiff,
+  LimitFigures,
   Line,
   OperationBatch,
   StreamEndReason,

@@ -27,6 +27,14 @@ export type Checkpoint = {
   readonly writeCheckpoint: bigint | undefined
   readonly buckets: readonly BucketEntry[]
   readonly streams: readonly StreamEntry[]
+  /** As all figures of a checkpoint, true when the line was made, and not told by every service. */
+  readonly limits?: LimitFigures
+}
+
+/** How much of what one client may have this one has; for people to look at. */
+export type LimitFigures = {
+  readonly buckets: number
+  readonly bucketsMax: number
 }
 
 export type CheckpointDiff = {
@@ -55,9 +63,16 @@ export type StreamEntry = {
   readonly name: string
   readonly isDefault: boolean
   readonly errors: readonly StreamError[]
+  /** Buckets that the client gets from it; what several streams give counts in each. A figure. */
+  readonly buckets?: number
 }
 
-export type StreamError = { readonly subscription: 'default' | number; readonly message: string }
+export type StreamError = {
+  readonly subscription: 'default' | number
+  readonly message: string
+  /** Buckets that this subscription would have given, where they are too many. A figure. */
+  readonly buckets?: number
+}
 
 export type OperationBatch = {
   readonly bucket: BucketName

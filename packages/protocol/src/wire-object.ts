@@ -10,7 +10,7 @@ export class WireObject {
   constructor(value: unknown, what: string, code: ErrorCode) {
     this.#what = what
     this.#code = code
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw this.#bad('an object', value)
+    if (!isObject(value)) throw this.#bad('an object', value)
     this.#fields = value
   }
 
@@ -46,6 +46,17 @@ export class WireObject {
     return Number(value)
   }
 
+  /** Undefined for anything else than a whole number. */
+  findInteger(name: string): number | undefined {
+    const value = this.#read(name)
+    return Number.isSafeInteger(value) ? Number(value) : undefined
+  }
+
+  /** Undefined for anything else than an object. */
+  findObject(name: string): WireObject | undefined {
+    return isObject(this.#read(name)) ? this.object(name) : undefined
+  }
+
   object(name: string): WireObject {
     return new WireObject(this.#read(name), this.#path(name), this.#code)
   }
@@ -79,6 +90,10 @@ export class WireObject {
     const path = name === undefined ? this.#what : this.#path(name)
     return new HeadwaterError(this.#code, `Cannot read ${path}: expected ${expected}, got ${quote(value)}`)
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function quote(value: unknown): string {

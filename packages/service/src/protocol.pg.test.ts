@@ -74,8 +74,8 @@ test('[protocol 34, 35, 36, 54, 55] a bucket of several subscriptions comes once
   })
   const { streams, buckets } = jsonAt(await stream.until('checkpoint_complete'), 0).checkpoint
   expect(streams).toEqual([
-    { name: 'mine', is_default: true, errors: [] },
-    { name: 'project', is_default: false, errors: [] },
+    { name: 'mine', is_default: true, errors: [], buckets: 1 },
+    { name: 'project', is_default: false, errors: [], buckets: 2 },
   ])
   const facts = buckets.map(({ priority, count, subscriptions }: Record<string, unknown>) => [
     priority,

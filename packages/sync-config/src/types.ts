@@ -152,7 +152,10 @@ export type GrantedBucket = {
 
 export type Resolution = {
   readonly buckets: readonly GrantedBucket[]
+  /** With their figures. */
   readonly streams: readonly StreamEntry[]
+  /** Buckets that the client may have. */
+  readonly bucketsMax: number
   /** Every key that was read; the resolution can change only when one of these does. */
   readonly lookupKeys: readonly LookupKey[]
   /** Streams that were left out because of a limit, in words for a log. */

@@ -49,8 +49,9 @@ describe.each(FORMATS)('over %s', (format) => {
     const later = (line: object): object =>
       Object.fromEntries(Object.entries(line).map(([kind, body]) => [kind, { ...Object(body), later: { y: 2 } }]))
     const entry = { ...bucketEntry('b', [A]), later: 1, subscriptions: [{ default: 0, later: 'z' }] }
-    const streams = [{ name: 'all', is_default: true, errors: [], later: null }]
-    stream.send(news, later({ checkpoint: { last_op_id: '1', buckets: [entry], streams } }), news)
+    const streams = [{ name: 'all', is_default: true, errors: [], buckets: 1, later: null }]
+    const limits = { buckets: 1, buckets_max: 10, later: 0 }
+    stream.send(news, later({ checkpoint: { last_op_id: '1', limits, buckets: [entry], streams } }), news)
     const operation = { ...A, later: true }
     stream.send(later(dataLine('b', [operation])), news, later(completeLine(1)))
     expect(await names(device)).toEqual(['A'])

@@ -68,6 +68,8 @@ const CLIENT_ROUTES = {
           'end, with the reason token_expired, token_revoked (token_expires_in 0 follows these two), config_changed or',
           'shutdown; before a stream breaks off, {"stream_error":{"code","message","retry_after_ms"?}}. Clients may leave',
           'at either. Who is asked to leave some time, as many lose their streams together, should do so.',
+          'In {"checkpoint":{…}} there are figures beside what clients need: "limits":{"buckets","buckets_max"},',
+          '"streams"[]."buckets" and, where a subscription is left out for having too many, "errors"[]."buckets".',
         ].join(' '),
       },
       'application/vnd.powersync.bson-stream': {

@@ -1,7 +1,16 @@
-import { type BucketEntry, type BucketName, toBucketName, toChecksum, toOpId } from '@headwater/protocol'
+import {
+  type BucketEntry,
+  type BucketName,
+  type StreamEntry,
+  toBucketName,
+  toChecksum,
+  toOpId,
+} from '@headwater/protocol'
 import { describe, expect, test } from 'vitest'
 import { type Announced, planSend, type SendPlan, type Update } from './plan-send.ts'
 import { shortTurn } from './turns.test-parts.ts'
+
+const LIMITS = { buckets: 1, bucketsMax: 10 }
 
 describe('the first time', () => {
   test('everything is announced in a checkpoint line and everything is fetched, most urgent first', async () => {
@@ -13,7 +22,7 @@ describe('the first time', () => {
     const planned = await plan(nothingAnnounced(), all(7, entries))
     expect(planned?.line).toEqual({
       kind: 'checkpoint',
-      checkpoint: { lastOpId: 7n, writeCheckpoint: undefined, buckets: entries, streams: [] },
+      checkpoint: { lastOpId: 7n, writeCheckpoint: undefined, buckets: entries, streams: [], limits: LIMITS },
     })
     expect(planned?.groups).toEqual([
       { priority: 1, buckets: ['inbox'] },
@@ -67,11 +76,32 @@ describe('later', () => {
     const update: Update = {
       checkpoint: toOpId(9n),
       writeCheckpoint: undefined,
-      change: { kind: 'all', entries: [entry('a')], streams },
+      change: { kind: 'all', entries: [entry('a')], streams, limits: LIMITS },
     }
     expect(await plan(wasAnnounced([entry('a')]), update)).toMatchObject({
-      line: { kind: 'checkpoint', checkpoint: { streams } },
+      line: { kind: 'checkpoint', checkpoint: { streams, limits: LIMITS } },
       groups: [],
+    })
+  })
+
+  test('figures that changed are not worth a line, and are not in the diff that other news needs', async () => {
+    const streamOf = (buckets: number): StreamEntry => ({
+      name: 's',
+      isDefault: true,
+      errors: [{ subscription: 0, message: 'no', buckets: 10 - buckets }],
+      buckets,
+    })
+    const announced = { ...wasAnnounced([entry('a')]), streams: [streamOf(1)] }
+    const updateWith = (entries: readonly BucketEntry[]): Update => ({
+      checkpoint: toOpId(9n),
+      writeCheckpoint: undefined,
+      change: { kind: 'all', entries, streams: [streamOf(2)], limits: LIMITS },
+    })
+    expect(await plan(announced, updateWith([entry('a')]))).toBeUndefined()
+    const planned = await plan(announced, updateWith([entry('a'), entry('b')]))
+    expect(planned?.line).toEqual({
+      kind: 'checkpoint-diff',
+      diff: { lastOpId: 9n, writeCheckpoint: undefined, updatedBuckets: [entry('b')], removedBuckets: [] },
     })
   })
 })
@@ -136,7 +166,7 @@ function all(checkpoint: number, entries: readonly BucketEntry[]): Update {
   return {
     checkpoint: toOpId(BigInt(checkpoint)),
     writeCheckpoint: undefined,
-    change: { kind: 'all', entries, streams: [] },
+    change: { kind: 'all', entries, streams: [], limits: LIMITS },
   }
 }
 

@@ -2,8 +2,10 @@ import type {
   BucketEntry,
   BucketName,
   BucketReason,
+  Checkpoint,
   Checksum,
   CheckpointLine,
+  LimitFigures,
   OpId,
   StreamEntry,
 } from '@headwater/protocol'
@@ -28,9 +30,16 @@ export type Update = {
   readonly checkpoint: OpId
   readonly writeCheckpoint: bigint | undefined
   readonly change:
-    | { readonly kind: 'all'; readonly entries: readonly BucketEntry[]; readonly streams: readonly StreamEntry[] }
+    | WholeChange
     /** The set of buckets is the same; only these may have changed. */
     | { readonly kind: 'touched'; readonly sums: readonly BucketTotal[] }
+}
+
+type WholeChange = {
+  readonly kind: 'all'
+  readonly entries: readonly BucketEntry[]
+  readonly streams: readonly StreamEntry[]
+  readonly limits: LimitFigures
 }
 
 export type BucketTotal = { readonly bucket: BucketName; readonly checksum: Checksum; readonly count: number }
@@ -63,7 +72,7 @@ export async function planSend(announced: Announced, update: Update, turn: Turn)
   const line: CheckpointLine = streamsChanged
     ? {
         kind: 'checkpoint',
-        checkpoint: { lastOpId: checkpoint, writeCheckpoint, buckets: change.entries, streams: change.streams },
+        checkpoint: { lastOpId: checkpoint, writeCheckpoint, ...toldOf(change) },
       }
     : {
         kind: 'checkpoint-diff',
@@ -97,16 +106,20 @@ async function stillUnfinished(
 }
 
 async function planFirst({ checkpoint, writeCheckpoint, change }: Update, turn: Turn): Promise<SendPlan> {
-  const { entries, streams } = change.kind === 'all' ? change : NO_BUCKETS
+  const told = change.kind === 'all' ? toldOf(change) : NO_BUCKETS
   return {
-    line: { kind: 'checkpoint', checkpoint: { lastOpId: checkpoint, writeCheckpoint, buckets: entries, streams } },
-    updated: entries,
+    line: { kind: 'checkpoint', checkpoint: { lastOpId: checkpoint, writeCheckpoint, ...told } },
+    updated: told.buckets,
     removed: [],
-    groups: await groupByPriority([entries], turn),
+    groups: await groupByPriority([told.buckets], turn),
   }
 }
 
-const NO_BUCKETS = { entries: [], streams: [] }
+function toldOf({ entries, streams, limits }: WholeChange): Pick<Checkpoint, 'buckets' | 'streams' | 'limits'> {
+  return { buckets: entries, streams, limits }
+}
+
+const NO_BUCKETS = { buckets: [], streams: [] }
 
 type Compared = { readonly updated: readonly BucketEntry[]; readonly removed: readonly BucketName[] }
 
@@ -167,8 +180,21 @@ function isSameReason(a: BucketReason, b: BucketReason | undefined): boolean {
     : b?.kind === 'subscription' && a.subscription === b.subscription
 }
 
+/** Do they say the same, apart from figures? Those change with every bucket, and alone are not worth a line. */
 function areEqual(a: readonly StreamEntry[], b: readonly StreamEntry[]): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b)
+  return a === b || (a.length === b.length && a.every((stream, n) => isSameStream(stream, b[n])))
+}
+
+function isSameStream(a: StreamEntry, b: StreamEntry | undefined): boolean {
+  return (
+    a.name === b?.name &&
+    a.isDefault === b.isDefault &&
+    a.errors.length === b.errors.length &&
+    a.errors.every(({ subscription, message }, n) => {
+      const other = b.errors[n]
+      return other !== undefined && subscription === other.subscription && message === other.message
+    })
+  )
 }
 
 async function groupByPriority(lists: readonly (readonly BucketEntry[])[], turn: Turn): Promise<FetchGroup[]> {

@@ -135,7 +135,8 @@ export class Preparation {
     if (this.#isClosed) return NOTHING_TO_TELL
     const entries = await readEntries(storage, resolution.buckets, checkpoint, turn)
     if (entries === undefined) return { kind: 'passed', checkpoint }
-    const change = { kind: 'all', entries, streams: resolution.streams } as const
+    const { buckets, streams, bucketsMax } = resolution
+    const change = { kind: 'all', entries, streams, limits: { buckets: buckets.length, bucketsMax } } as const
     return { kind: 'prepared', plan: await this.#announce({ checkpoint, writeCheckpoint, change }, pinned, turn) }
   }
 

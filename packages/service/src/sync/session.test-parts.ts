@@ -150,7 +150,8 @@ function granted(name: string, priority: number): GrantedBucket {
 }
 
 function resolutionOf(buckets: readonly GrantedBucket[], lookupKeys: Resolution['lookupKeys']): Resolution {
-  return { buckets, streams: [{ name: 'all', isDefault: true, errors: [] }], lookupKeys, exceeded: [] }
+  const streams = [{ name: 'all', isDefault: true, errors: [], buckets: buckets.length }]
+  return { buckets, streams, bucketsMax: 1000, lookupKeys, exceeded: [] }
 }
 
 function emptyRequest(): SyncRequest {

@@ -171,7 +171,8 @@ function memberPlan(): LoadedPlan {
       priority: Number(list.slice(4)) % 3,
       reasons: [{ kind: 'default', stream: 0 }],
     }))
-    return { buckets, streams: [{ name: 'lists', isDefault: true, errors: [] }], lookupKeys: [lookupKey], exceeded: [] }
+    const streams = [{ name: 'lists', isDefault: true, errors: [], buckets: buckets.length }]
+    return { buckets, streams, bucketsMax: 1000, lookupKeys: [lookupKey], exceeded: [] }
   }
   return { hash: 'members', tables: [], forTable: () => undefined, resolve }
 }

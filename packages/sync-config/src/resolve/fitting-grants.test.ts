@@ -34,11 +34,12 @@ describe('above the limit of buckets', () => {
     const resolution = await resolve(streams, 10, requestOf(claims({ s: 3, l: 8, z: 7 }), KNOWING))
     expect(resolution.buckets).toHaveLength(10)
     const message = '[PSYNC_S2305] Too many buckets (limit of 10)'
-    expect(resolution.streams.map(({ name, errors }) => [name, errors])).toEqual([
-      ['small', []],
-      ['large', [{ subscription: 'default', message }]],
-      ['last', []],
+    expect(resolution.streams.map(({ name, errors, buckets }) => [name, errors, buckets])).toEqual([
+      ['small', [], 3],
+      ['large', [{ subscription: 'default', message, buckets: 8 }], 0],
+      ['last', [], 7],
     ])
+    expect(resolution.bucketsMax).toBe(10)
     expect(resolution.exceeded).toEqual(['8 buckets of stream "large" would make 11'])
   })
 
@@ -61,7 +62,7 @@ describe('above the limit of buckets', () => {
     const subscriptions = [subscribe('a', 6), subscribe('b', 6), subscribe('a', 5)]
     const request = requestOf({}, { ...KNOWING, includeDefaults: false, subscriptions })
     const { buckets, streams } = await resolve({ s: { query } }, 10, request)
-    expect(streams[0]?.errors).toMatchObject([{ subscription: 1 }])
+    expect(streams).toMatchObject([{ errors: [{ subscription: 1, buckets: 6 }], buckets: 6 }])
     expect(buckets.map(({ reasons }) => reasons.length)).toEqual([2, 2, 2, 2, 2, 1])
   })
 
@@ -69,7 +70,8 @@ describe('above the limit of buckets', () => {
     const streams = { good: { query: inList('g') }, bad: { query: inList('b') } }
     const resolution = await resolve(streams, 10, requestOf(claims({ g: 2, b: 21 }), KNOWING), 20)
     expect(resolution.buckets).toHaveLength(2)
-    expect(resolution.streams[1]?.errors[0]?.message).toBe('[PSYNC_S2305] Too many parameter results (limit of 20)')
+    const message = '[PSYNC_S2305] Too many parameter results (limit of 20)'
+    expect(resolution.streams[1]?.errors).toEqual([{ subscription: 'default', message }])
     expect(resolution.exceeded).toHaveLength(1)
   })
 
@@ -81,6 +83,67 @@ describe('above the limit of buckets', () => {
       code: 'too-many-buckets',
     })
   })
+})
+
+describe('the number of buckets of a stream', () => {
+  const subscribe = (stream: string, list: readonly string[]) => ({
+    stream,
+    parameters: { list },
+    overridePriority: undefined,
+  })
+  const inParameter = "a IN subscription.parameters() -> 'list'"
+  const ofOwner = 'owner = auth.user_id()'
+  const both = { query: `SELECT id FROM t WHERE ${inParameter}` }
+
+  test('counts a bucket once, however many subscriptions and queries of the stream give it', async () => {
+    const subscriptions = [subscribe('s', ['x', 'y']), subscribe('s', ['y', 'z']), subscribe('s', ['x', 'z'])]
+    const { buckets, streams } = await resolve({ s: both }, 10, requestOf({}, { ...KNOWING, subscriptions }))
+    expect([buckets.length, streams.map(({ buckets: count }) => count)]).toEqual([3, [3]])
+  })
+
+  test('is of all its queries, without those that give nothing', async () => {
+    const streams = {
+      s: { query: `SELECT id FROM t WHERE ${inParameter} OR ${ofOwner}` },
+      none: { query: inList('n') },
+    }
+    const subscriptions = [subscribe('s', ['x', 'y'])]
+    const request = requestOf({ sub: 'ann' }, { ...KNOWING, subscriptions })
+    const { buckets, streams: entries } = await resolve(streams, 10, request)
+    expect([buckets.length, entries.map(({ name, buckets: count }) => [name, count])]).toEqual([
+      3,
+      [
+        ['s', 3],
+        ['none', 0],
+      ],
+    ])
+  })
+})
+
+test('a bucket that several streams give counts in each, in whatever order they fit', async () => {
+  const evaluated = (stream: string, priority: number, names: readonly string[]): Evaluated => ({
+    stream,
+    reason: { kind: 'default', stream: 0 },
+    mayBeLeftOut: true,
+    grants: [{ priority, buckets: names.map(toBucketName) }],
+  })
+  const all = [
+    evaluated('a', 3, ['1', '2']),
+    evaluated('a', 1, ['2', '3']),
+    evaluated('b', 2, ['2', '3', '4']),
+    evaluated('c', 3, ['5', '6']),
+  ]
+  const whole = await takeFitting(all, 10, shortTurns())
+  expect([...whole.countsByStream]).toEqual([
+    ['a', 3],
+    ['b', 3],
+    ['c', 2],
+  ])
+  const part = await takeFitting(all, 4, shortTurns())
+  expect([...part.countsByStream]).toEqual([
+    ['a', 3],
+    ['b', 3],
+  ])
+  expect(part.leftOut).toMatchObject([{ stream: 'c', error: { buckets: 2 } }])
 })
 
 test('what may not be left out goes first, and fails when it does not fit alone', async () => {

@@ -21,7 +21,13 @@ export type Failure = {
   readonly exceeded?: string
 }
 
-export type Fitting = { readonly buckets: readonly GrantedBucket[]; readonly leftOut: readonly Failure[] }
+export type Fitting = Merging & { readonly leftOut: readonly Failure[] }
+
+type Merging = {
+  readonly buckets: readonly GrantedBucket[]
+  /** Distinct buckets by stream; what several streams give counts in each. */
+  readonly countsByStream: ReadonlyMap<string, number>
+}
 
 /** Streams named in the message about too many buckets. */
 const NAMED_STREAMS_MAX = 10
@@ -29,13 +35,14 @@ const NAMED_STREAMS_MAX = 10
 /**
  * The buckets of the evaluations that fit into `bucketsMax` together, taken in order: the most urgent first, then those
  * of the config, then as the client has listed them. What was there before stays so, as a rule, and what was added is
- * left out. Throws `too-many-buckets` when some that may not be left out do not fit.
+ * left out. Evaluations of one stream stand together in `evaluated`. Throws `too-many-buckets` when some that may not be
+ * left out do not fit.
  */
 export async function takeFitting(evaluated: readonly Evaluated[], bucketsMax: number, turn: Turn): Promise<Fitting> {
   const all = await mergeGrants(evaluated, turn)
-  if (all.length <= bucketsMax) return { buckets: all, leftOut: [] }
+  if (all.buckets.length <= bucketsMax) return { ...all, leftOut: [] }
   const taken = new Set<BucketName>()
-  const fitting: Evaluated[] = []
+  const fitting = new Set<Evaluated>()
   const leftOut: Failure[] = []
   for (const one of evaluated.toSorted(byNeed)) {
     const own = await bucketsOf([one], turn)
@@ -50,43 +57,66 @@ export async function takeFitting(evaluated: readonly Evaluated[], bucketsMax: n
         if (turn.isOverAfterStep()) await turn.next()
         taken.add(bucket)
       }
-      fitting.push(one)
+      fitting.add(one)
     } else if (one.mayBeLeftOut) {
       const exceeded = `${own.size} buckets of stream ${JSON.stringify(one.stream)} would make ${total}`
-      leftOut.push(leaveOut(one, { message: `Too many buckets (limit of ${bucketsMax})`, exceeded }))
+      const message = `Too many buckets (limit of ${bucketsMax})`
+      leftOut.push(leaveOut(one, { message, buckets: own.size, exceeded }))
     } else {
-      throw await tooMany(evaluated, { bucketsMax, total: all.length, turn })
+      throw await tooMany(evaluated, { bucketsMax, total: all.buckets.length, turn })
     }
   }
-  return { buckets: await mergeGrants(fitting, turn), leftOut }
+  const left = await mergeGrants(
+    evaluated.filter((one) => fitting.has(one)),
+    turn,
+  )
+  return { ...left, leftOut }
 }
 
-/** `message` is for the client, the same as long as it is over the limit: another one is another checkpoint line. */
+type LeftOut = {
+  /** For the client, the same as long as it is over the limit: another one is another checkpoint line. */
+  readonly message: string
+  /** Undefined where they were not all found. */
+  readonly buckets: number | undefined
+  readonly exceeded: string
+}
+
 export function leaveOut(
   { stream, reason }: Pick<Evaluated, 'stream' | 'reason'>,
-  { message, exceeded }: { readonly message: string; readonly exceeded: string },
+  { message, buckets, exceeded }: LeftOut,
 ): Failure {
   const subscription = reason.kind === 'default' ? 'default' : reason.subscription
-  return { stream, error: { subscription, message: `[PSYNC_S2305] ${message}` }, exceeded }
+  const error: StreamError = { subscription, message: `[PSYNC_S2305] ${message}` }
+  return { stream, error: buckets === undefined ? error : { ...error, buckets }, exceeded }
 }
 
-type Merged = { readonly bucket: BucketName; priority: number; reasons: BucketReason[] }
+/** `stream` is the last one that was found to give it. */
+type Merged = { readonly bucket: BucketName; priority: number; reasons: BucketReason[]; stream: string }
 
 /** One entry a bucket, with the most urgent priority and every reason that leads to it. */
-async function mergeGrants(evaluated: readonly Evaluated[], turn: Turn): Promise<readonly GrantedBucket[]> {
+async function mergeGrants(evaluated: readonly Evaluated[], turn: Turn): Promise<Merging> {
   const merged = new Map<BucketName, Merged>()
-  for (const { reason, grants } of evaluated) {
+  const countsByStream = new Map<string, number>()
+  for (const { stream, reason, grants } of evaluated) {
     const onlyReason = [reason]
+    let count = countsByStream.get(stream) ?? 0
     for (const { buckets, priority } of grants) {
       for (const bucket of buckets) {
         if (turn.isOverAfterStep()) await turn.next()
         const known = merged.get(bucket)
-        if (known === undefined) merged.set(bucket, { bucket, priority, reasons: onlyReason })
-        else addGrant(known, priority, reason)
+        if (known === undefined) {
+          merged.set(bucket, { bucket, priority, reasons: onlyReason, stream })
+          count += 1
+          continue
+        }
+        addGrant(known, priority, reason)
+        if (known.stream !== stream) count += 1
+        known.stream = stream
       }
     }
+    countsByStream.set(stream, count)
   }
-  return [...merged.values()]
+  return { buckets: [...merged.values()], countsByStream }
 }
 
 function addGrant(known: Merged, priority: number, reason: BucketReason): void {

@@ -52,8 +52,8 @@ test('buckets carry every reason that leads to them, and streams are listed once
   ]
   const { buckets, streams } = await resolve(load(config), requestOf({ sub: 'ann' }, { subscriptions }))
   expect(streams).toEqual([
-    { name: 'later', isDefault: false, errors: [] },
-    { name: 'first', isDefault: true, errors: [] },
+    { name: 'later', isDefault: false, errors: [], buckets: 2 },
+    { name: 'first', isDefault: true, errors: [], buckets: 1 },
   ])
   expect(buckets.map(({ priority, reasons }) => ({ priority, reasons }))).toEqual([
     {

@@ -82,15 +82,16 @@ export async function resolveRequest(
     outcomes.push(...(await allOrFirstFailure(running)))
   }
   const evaluated = outcomes.flatMap((outcome) => ('grants' in outcome ? outcome : []))
-  const { buckets, leftOut } = await takeFitting(evaluated, bucketsMax, turn)
+  const { buckets, countsByStream, leftOut } = await takeFitting(evaluated, bucketsMax, turn)
   const failures = [...outcomes.flatMap((outcome) => ('error' in outcome ? outcome : [])), ...leftOut]
   const failuresOf = Map.groupBy(failures, ({ stream }) => stream)
   return {
     buckets,
     streams: listed.map(({ name, isDefault }) => {
       const errors = (failuresOf.get(name) ?? []).map(({ error }) => error)
-      return { name, isDefault, errors }
+      return { name, isDefault, errors, buckets: countsByStream.get(name) ?? 0 }
     }),
+    bucketsMax,
     lookupKeys: reader.keys(),
     exceeded: failures.flatMap(({ exceeded }) => exceeded ?? []),
   }
@@ -152,7 +153,7 @@ async function runEvaluation(evaluation: Evaluation, run: RouteRun): Promise<Out
     if (error instanceof TooManyRows && mayBeLeftOut) {
       const message = `Too many parameter results (limit of ${run.rowsMax})`
       const exceeded = `stream ${JSON.stringify(stream.name)} finds more than ${run.rowsMax} parameter results`
-      return leaveOut({ stream: stream.name, reason }, { message, exceeded })
+      return leaveOut({ stream: stream.name, reason }, { message, buckets: undefined, exceeded })
     }
     const message = failureMessage(error)
     if (message !== undefined && stream.kind === 'stream') {

@@ -265,8 +265,8 @@ describe('a request that cannot be evaluated', () => {
     const { buckets, streams } = await resolve(given, { list: 'x' })
     expect(buckets.map(({ reasons }) => reasons)).toEqual([[{ kind: 'default', stream: 1 }]])
     expect(streams).toEqual([
-      { name: 'bad', isDefault: true, errors: [{ subscription: 'default', message: expect.any(String) }] },
-      { name: 'good', isDefault: true, errors: [] },
+      { name: 'bad', isDefault: true, errors: [{ subscription: 'default', message: expect.any(String) }], buckets: 0 },
+      { name: 'good', isDefault: true, errors: [], buckets: 1 },
     ])
   })
 
