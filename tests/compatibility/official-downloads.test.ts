@@ -31,7 +31,7 @@ function downloadOf(name: WayName): {
 
 let stage: Stage
 beforeAll(async () => {
-  stage = await openStage(prepare('node') + prepare('web'))
+  stage = await openStage({ prepare: prepare('node') + prepare('web') })
 })
 afterAll(async () => {
   await closeBrowser()

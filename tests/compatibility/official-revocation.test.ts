@@ -5,14 +5,16 @@ import { namesOf, openDevice, type Way, WAYS } from './ways.ts'
 
 let stage: Stage
 beforeAll(async () => {
-  stage = await openStage(`
-    CREATE TABLE headwater_revocations (
-      user_id text NOT NULL,
-      client_id text,
-      token_id text,
-      issued_before timestamptz NOT NULL DEFAULT now(),
-      transaction xid8 NOT NULL DEFAULT pg_current_xact_id()
-    )`)
+  stage = await openStage({
+    prepare: `
+      CREATE TABLE headwater_revocations (
+        user_id text NOT NULL,
+        client_id text,
+        token_id text,
+        issued_before timestamptz NOT NULL DEFAULT now(),
+        transaction xid8 NOT NULL DEFAULT pg_current_xact_id()
+      )`,
+  })
 })
 afterAll(async () => {
   await closeBrowser()

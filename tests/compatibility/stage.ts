@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTokenVerifier, createUploadHandler, issueToken, ownedBy, toNodeListener } from '@headwater/backend'
+import type { ServiceOptions } from '@headwater/service'
 import {
   createTestDatabase,
   startServiceProcess,
@@ -82,8 +83,18 @@ streams:
     query: SELECT * FROM todos WHERE list_id = subscription.parameter('list')
 `
 
-/** `prepare` is SQL that runs before the service starts. */
-export async function openStage(prepare = ''): Promise<Stage> {
+export type StageOptions = {
+  /** SQL that runs before the service starts. */
+  readonly prepare?: string
+  readonly syncConfig?: string
+  readonly limits?: ServiceOptions['limits']
+}
+
+export async function openStage({
+  prepare = '',
+  syncConfig = SYNC_CONFIG,
+  limits = {},
+}: StageOptions = {}): Promise<Stage> {
   await using opening = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'headwater-official-service-'))
   opening.defer(() => rm(folder, { recursive: true, force: true }))
@@ -96,7 +107,8 @@ export async function openStage(prepare = ''): Promise<Stage> {
     await startServiceProcess({
       source: { url: database.url, slot: database.name },
       storage: { path: folder },
-      syncConfig: { content: SYNC_CONFIG },
+      syncConfig: { content: syncConfig },
+      limits,
       auth: { secret: SECRET, audience: [AUDIENCE] },
       api: { tokens: [OPERATOR] },
     }),
