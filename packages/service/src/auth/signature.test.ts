@@ -53,6 +53,18 @@ test('a key of another kind than the algorithm’s verifies nothing', async () =
   expect(await readSigned(forged, 'HS256', publicKey)).toBeUndefined()
 })
 
+test('what a header declares critical is understood by nobody here, so that nothing is verified', async () => {
+  for (const header of [
+    { crit: ['b64'], b64: true },
+    { crit: ['b64'], b64: false },
+    { crit: ['exp'], exp: 1 },
+  ]) {
+    const text = `${part(JSON.stringify({ alg: 'HS256', ...header }))}.${part(PAYLOAD)}`
+    const token = `${text}.${withSecret('sha256')(text)}`
+    expect(await readSigned(token, 'HS256', SECRET)).toBeUndefined()
+  }
+})
+
 test('an RSA key of less than 2048 bits verifies nothing', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
   expect(await readSigned(signed('RS256', withRsa(privateKey)), 'RS256', publicKey)).toBeUndefined()

@@ -7,6 +7,8 @@ const verifyBytes = promisify<null, Buffer, KeyObject, Buffer, boolean>(verify)
 /** The payload of a token in its compact form; undefined when it was not signed with this key and algorithm. */
 export async function readSigned(token: string, algorithm: string, key: KeyObject): Promise<Uint8Array | undefined> {
   try {
+    // What a header declares critical must be understood, and nothing of that kind is.
+    if (decodeProtectedHeader(token).crit !== undefined) return undefined
     if (key.asymmetricKeyType === 'ed448') return await readSignedByEd448(token, key)
     return (await compactVerify(token, key, { algorithms: [algorithm] })).payload
   } catch {
@@ -18,8 +20,6 @@ export async function readSigned(token: string, algorithm: string, key: KeyObjec
 async function readSignedByEd448(token: string, key: KeyObject): Promise<Uint8Array | undefined> {
   const [header, payload, signature, ...rest] = token.split('.')
   if (header === undefined || payload === undefined || signature === undefined || rest.length > 0) return undefined
-  // What a header declares critical must be understood, and nothing of that kind is.
-  if (decodeProtectedHeader(token).crit !== undefined) return undefined
   const signed = Buffer.from(`${header}.${payload}`)
   const isGood = await verifyBytes(null, signed, key, Buffer.from(signature, 'base64url'))
   return isGood ? Buffer.from(payload, 'base64url') : undefined

@@ -4,9 +4,9 @@ import { parseRequestJson } from '@headwater/sync-config'
 import { decodeProtectedHeader } from 'jose'
 import type { Log } from '../observe/log.ts'
 import { checkClaims, type ClaimRules, type Refusal, refuse, type VerifyResult } from './claims.ts'
+import { GoodSignatures } from './good-signatures.ts'
 import { isSecretAlgorithm, isSupportedAlgorithm, type Jwk, keyOfJwk, keyOfSecret, type VerifyKey } from './keys.ts'
 import { RemoteKeys } from './remote-keys.ts'
-import { readSigned } from './signature.ts'
 import { keyOfSupabaseSecret, SUPABASE_RULES } from './supabase.ts'
 
 const LIFETIME_MAX_SECONDS_DEFAULT = 86_400
@@ -48,6 +48,7 @@ export function createTokenVerifier(options: AuthOptions): TokenVerifier {
       ...(options.jwksUrls ?? []).map((url) => openRemote(options, url)),
       ...(supabase?.jwksUrl === undefined ? [] : [openRemote(options, supabase.jwksUrl, SUPABASE_RULES)]),
     ],
+    signatures: new GoodSignatures(),
     hint: supabase === undefined ? undefined : SUPABASE_HINT,
   }
   const rules = {
@@ -77,6 +78,7 @@ type Payload = {
 type Keys = {
   readonly local: readonly VerifyKey[]
   readonly remotes: readonly RemoteKeys[]
+  readonly signatures: GoodSignatures
   /** For the log, when no key is found. */
   readonly hint: string | undefined
 }
@@ -111,15 +113,17 @@ function readHeader(token: string): Header | Refusal {
 async function verifySignature(
   token: string,
   header: Header,
-  { local, remotes, hint }: Keys,
+  { local, remotes, signatures, hint }: Keys,
 ): Promise<Payload | Refusal> {
   // A URL never provides secrets, so what the servers say does not matter to a token signed with one.
   const asked = isSecretAlgorithm(header.algorithm) ? [] : remotes
   const known = asked.flatMap((remote) => remote.readKnown())
-  const first = await tryKeys(token, header, [...local, ...known])
+  const first = await tryKeys(token, header, { keys: [...local, ...known], signatures })
   if (first !== undefined) return first
   const fresh = await Promise.all(asked.map((remote) => remote.refresh()))
-  const second = await tryKeys(token, header, [...local, ...fresh.flatMap(({ keys }) => keys)])
+  const keys = [...local, ...fresh.flatMap((remote) => remote.keys)]
+  // Without a key server they are those that were tried already.
+  const second = asked.length === 0 ? undefined : await tryKeys(token, header, { keys, signatures })
   if (second !== undefined) return second
   const details = { algorithm: header.algorithm, kid: header.kid, ...(hint === undefined ? {} : { hint }) }
   const unavailable = fresh.find(({ error }) => error !== undefined)?.error
@@ -136,15 +140,15 @@ async function verifySignature(
 async function tryKeys(
   token: string,
   { algorithm, kid }: Header,
-  keys: readonly VerifyKey[],
+  { keys, signatures }: { readonly keys: readonly VerifyKey[]; readonly signatures: GoodSignatures },
 ): Promise<Payload | Refusal | undefined> {
   const named = kid === undefined ? [] : keys.filter((key) => key.kid === kid)
   const fitting = (named.length > 0 ? named : keys.filter((key) => key.kid === undefined)).filter(({ algorithms }) =>
     algorithms.includes(algorithm),
   )
   for (const key of fitting) {
-    const payload = await verifyWith(token, algorithm, key)
-    if (payload !== undefined) return payload
+    const payload = await signatures.read(token, algorithm, key.key)
+    if (payload !== undefined) return readClaims(payload, key.rules)
   }
   if (named.length === 0) return undefined
   if (fitting.length > 0) return refuse('auth-bad-token', 'The signature is wrong', { kid })
@@ -152,19 +156,11 @@ async function tryKeys(
   return refuse('auth-bad-token', 'Unexpected token algorithm', { algorithm, kid, expected })
 }
 
-/** Undefined when the signature is not of this key. */
-async function verifyWith(
-  token: string,
-  algorithm: string,
-  { key, rules }: VerifyKey,
-): Promise<Payload | Refusal | undefined> {
-  const payload = await readSigned(token, algorithm, key)
-  return payload === undefined ? undefined : readClaims(payload, rules)
-}
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function readClaims(payload: Uint8Array, rules: ClaimRules | undefined): Payload | Refusal {
   try {
-    const claims = parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    const claims = parseRequestJson(utf8.decode(payload))
     if (isObject(claims)) return { kind: 'payload', claims, rules }
   } catch {
     // Told below, like any other payload that is no object.

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type BucketName, toBucketName } from '@headwater/protocol'
-import { LruCache } from './lru-cache.ts'
+import { LruCache } from '../../lru-cache.ts'
 
 /** Totals of a bucket up to `opId`. */
 export type Totals = { readonly opId: number; readonly count: number; readonly sum: number }

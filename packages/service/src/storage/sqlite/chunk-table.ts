@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type { Totals } from './bucket-table.ts'
-import { LruCache } from './lru-cache.ts'
+import { LruCache } from '../../lru-cache.ts'
 import { type Run, RunBuilder, readRun, readRunHeader } from './run.ts'
 
 /** A chunk is what one data line carries at most, so that serving it is one copy. */

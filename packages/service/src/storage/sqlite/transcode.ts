@@ -8,7 +8,7 @@ import {
   toChecksum,
   transcodeToBson,
 } from '@headwater/protocol'
-import { LruCache } from './lru-cache.ts'
+import { LruCache } from '../../lru-cache.ts'
 import type { Run } from './run.ts'
 
 /** Transcoded runs kept for the next reader: the first download of many clients reads the same chunks. */
