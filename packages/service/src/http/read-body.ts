@@ -116,13 +116,40 @@ async function* readBytes(
   }
 }
 
-/** What nobody wants any more is let go: it would stand in the way of the answer, and of the next request. */
+/**
+ * What has come already is taken at once, as the whole of most bodies is: Node's own iterator listens to much that cannot
+ * happen then. What nobody wants any more is let go: it would stand in the way of the answer, and of the next request.
+ */
 async function* takeAll(message: IncomingMessage): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* message.iterator({ destroyOnReturn: false })
+    for (;;) {
+      for (let piece = readNow(message); piece !== null; piece = readNow(message)) yield piece
+      if (message.complete) return
+      await untilMore(message)
+    }
   } finally {
     message.resume()
   }
+}
+
+function readNow(message: IncomingMessage): Buffer | null {
+  const piece: unknown = message.read()
+  return Buffer.isBuffer(piece) ? piece : null
+}
+
+/** Until there may be something to read, or the end. Rejects when the client leaves before. */
+function untilMore(message: IncomingMessage): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      message.off('readable', settle)
+      message.off('close', settle)
+      if (message.complete || !message.destroyed) resolve()
+      else reject(message.errored ?? new Error('The client has left before the end of its request'))
+    }
+    message.on('readable', settle)
+    message.on('close', settle)
+    if (message.destroyed) settle()
+  })
 }
 
 /** Takes on no more than is asked for, so that a small body that unpacks into a huge one is left as soon as it is too long. */

@@ -24,10 +24,14 @@ export class RequestRates {
     const spent = this.#spentBy(userId, nowMs)
     if (spent >= this.#perSecond * BURST_SECONDS) return false
     this.#users.delete(userId)
-    const [oldest] = this.#users.keys()
-    if (this.#users.size >= USERS_MAX && oldest !== undefined) this.#users.delete(oldest)
+    if (this.#users.size >= USERS_MAX) this.#forgetOldest()
     this.#users.set(userId, { spent: spent + cost, atMs: nowMs })
     return true
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#users.keys()
+    if (oldest !== undefined) this.#users.delete(oldest)
   }
 
   #spentBy(userId: string, nowMs: number): number {
