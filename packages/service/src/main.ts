@@ -21,6 +21,7 @@ import type { ReplicationStatus } from './replication/status.ts'
 import { followRevocationTable, openRevocations } from './revoking.ts'
 import { type Replicating, type Serving, startServing } from './serving.ts'
 import type { CompactionRun } from './storage/sqlite/compactor.ts'
+import type { DefragmentationRun } from './storage/sqlite/defragmenter.ts'
 import { openSqliteStorage } from './storage/sqlite/sqlite-storage.ts'
 import type { BucketStorage, StorageFigures } from './storage/storage.ts'
 import { systemClock } from './clock.ts'
@@ -75,7 +76,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     metrics.add('headwater_storage_freed_bytes_total', run.bytesFreed)
     log.info('storage-compacted', run)
   }
-  const storage = opened.use(await openSqliteStorage({ ...settings.storage, log, onCompacted }))
+  const onDefragmented = (run: DefragmentationRun): void => {
+    metrics.add('headwater_storage_reappended_operations_total', run.reappended)
+    metrics.add('headwater_storage_reappended_bytes_total', run.bytes)
+    log.info('storage-defragmented', run)
+  }
+  const storage = opened.use(await openSqliteStorage({ ...settings.storage, log, onCompacted, onDefragmented }))
   const parts: Parts = { settings, storage, log, metrics }
   const isFirstStart = (await storage.readResume()) === undefined
   const { diagnostics: known } = isFirstStart ? await checkAgainstSource(settings, compiled) : compiled

@@ -129,6 +129,12 @@ export type TableProgram = {
   readonly evaluate: (row: TextRow) => RowOutcome
   /** What to tell of each changed row; it says nothing about buckets. */
   readonly events: readonly EventProgram[]
+  /**
+   * Position of the column whose text is the id of every object of the table's rows, where nothing else makes objects of
+   * these types and all that one row makes of a type have the same data; undefined where that is not certain. If the
+   * column is unique, an object is of one row, and the same wherever it is.
+   */
+  readonly ownId: number | undefined
 }
 
 export type Request = {

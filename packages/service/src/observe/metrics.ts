@@ -103,6 +103,16 @@ export const METRIC_TABLE = {
     help: 'Bytes of bucket storage that compaction freed for what is stored next; the files do not become smaller.',
     labels: [],
   },
+  headwater_storage_reappended_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of the rows that were put into their bucket once more: what a client downloads that has all of these buckets.',
+    labels: [],
+  },
+  headwater_storage_reappended_operations_total: {
+    kind: 'counter',
+    help: 'Old rows that were put into their bucket once more, so that compaction can take away what comes after them.',
+    labels: [],
+  },
   headwater_storage_size_bytes: {
     kind: 'gauge',
     help: 'Size of bucket storage on disk, with its write-ahead log, which keeps up to 64 MiB.',

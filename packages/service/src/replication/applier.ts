@@ -133,7 +133,7 @@ export function createApplier(parts: ApplierParts, acknowledge: (durable: Lsn) =
       return
     }
     if (show) lastShown = resume
-    await store({ ...delta, copies, show })
+    await store({ ...delta, copies, show, soleSources: registry.soleSources() })
   }
 
   const truncate = async (relationOids: readonly number[], xid: number): Promise<void> => {

@@ -23,6 +23,8 @@ export type ReplicatedTable = {
   /** By position: what to decode; the program's columns and the key's. */
   readonly needed: readonly boolean[]
   readonly key: KeyShape
+  /** Is each object of its rows of one row alone, whose key is the id, and the same wherever it is? */
+  readonly isSoleSource: boolean
   readonly toast: ToastRule
   /** SQL condition that the publication puts on rows; a copy must do the same. */
   readonly rowFilter: string | undefined
@@ -71,6 +73,7 @@ export function toReplicatedTable(
     checkpoints: program.events.filter(({ event }) => isCheckpointEvent(event)),
     needed,
     key,
+    isSoleSource: !key.isWholeRow && key.positions.length === 1 && key.positions[0] === program.ownId,
     toast: chooseToastRule(table, source, program.needed),
     rowFilter: table.rowFilter,
     identityText: JSON.stringify([

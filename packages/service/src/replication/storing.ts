@@ -71,5 +71,8 @@ export function emptyDelta(resume: Lsn | undefined): Delta {
     rowErrors: [],
     resume,
     show: false,
+    soleSources: NO_SOURCES,
   }
 }
+
+const NO_SOURCES: ReadonlySet<string> = new Set()

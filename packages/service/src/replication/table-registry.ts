@@ -9,6 +9,8 @@ import { columnsText, type ReplicatedTable, toCatalogTable, toReplicatedTable } 
 export type TableRegistry = {
   readonly find: (relationOid: number) => ReplicatedTable | undefined
   readonly list: () => readonly ReplicatedTable[]
+  /** See `Delta.soleSources`. */
+  readonly soleSources: () => ReadonlySet<string>
   /** By oid, live: the decoder looks here. */
   readonly needed: NeededColumns
   /** Is this Relation message one that was learnt already? */
@@ -53,19 +55,23 @@ export function createTableRegistry({ plan, publication, serverVersion }: Regist
   const needed = new Map<number, readonly boolean[]>()
   const learnt = new Map<number, string>()
   const types = createTypeCatalog()
+  let soleSources: ReadonlySet<string> | undefined
 
   const install = (table: ReplicatedTable): void => {
     tables.set(table.oid, table)
     needed.set(table.oid, table.needed)
+    soleSources = undefined
   }
   const forget = (oid: number): void => {
     tables.delete(oid)
     needed.delete(oid)
+    soleSources = undefined
   }
 
   return {
     find: (oid) => tables.get(oid),
     list: () => [...tables.values()],
+    soleSources: () => (soleSources ??= findSoleSources([...tables.values()])),
     needed,
     isKnown: (relation) => learnt.get(relation.oid) === relationText(relation),
     forget,
@@ -110,6 +116,13 @@ export function createTableRegistry({ plan, publication, serverVersion }: Regist
       return { catalog, added, gone: [...tables.keys()].filter((oid) => !present.has(oid)) }
     },
   }
+}
+
+function findSoleSources(tables: readonly ReplicatedTable[]): ReadonlySet<string> {
+  const named = Map.groupBy(tables, ({ label }) => label)
+  // While a table takes the place of another of its name, rows of both may be stored.
+  const sole = tables.filter(({ isSoleSource, label }) => isSoleSource && named.get(label)?.length === 1)
+  return new Set(sole.map(({ key }) => key.prefix))
 }
 
 function typeOids(tables: readonly CatalogTable[]): readonly number[] {

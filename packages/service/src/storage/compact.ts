@@ -93,9 +93,15 @@ const ENTRY_BYTES = 64
 export class NewestOfRows {
   readonly #newest = new Map<string, number>()
   #bytesLeft: number
+  #hasForgotten = false
 
   constructor(bytesMax: number) {
     this.#bytesLeft = bytesMax
+  }
+
+  /** Was there no room for a row? Then some that are superseded seem not to be. */
+  get hasForgotten(): boolean {
+    return this.#hasForgotten
   }
 
   /** Returns the operation that was the row's newest until now, if that is known: it supersedes `opId`. */
@@ -103,7 +109,10 @@ export class NewestOfRows {
     const newer = this.#newest.get(row)
     if (newer === undefined) {
       this.#bytesLeft -= row.length + ENTRY_BYTES
-      if (this.#bytesLeft < 0) return undefined
+      if (this.#bytesLeft < 0) {
+        this.#hasForgotten = true
+        return undefined
+      }
     }
     this.#newest.set(row, opId)
     return newer

@@ -6,6 +6,8 @@ export type CompactionFigures = {
   /** Operations fewer than before, MOVEs among them, since they went into a CLEAR. */
   readonly cleared: number
   readonly bytesFreed: number
+  /** Rows that were put into their bucket once more, so that what comes after them can go (`storage/defragment.ts`). */
+  readonly reappended: number
   /** Times that something was in the way, such as a full disk; the log says what. */
   readonly failures: number
   /** Buckets that it has yet to look through. */
@@ -19,6 +21,7 @@ export function figuresSince(before: CompactionFigures, now: CompactionFigures):
     moved: now.moved - before.moved,
     cleared: now.cleared - before.cleared,
     bytesFreed: now.bytesFreed - before.bytesFreed,
+    reappended: now.reappended - before.reappended,
     failures: now.failures - before.failures,
   }
 }

@@ -27,6 +27,12 @@ export type Delta = {
   readonly resume: Lsn | undefined
   /** May clients see the state after this delta (`mayShow`)? */
   readonly show: boolean
+  /**
+   * What keys of rows begin with, up to the colon, where rows whose key goes on with their id are each the only one that
+   * makes its object, which is the same wherever it is. Storage may put such a row into its bucket once more
+   * (`storage/defragment.ts`); of others a client might then show another one of several.
+   */
+  readonly soleSources: ReadonlySet<string>
 }
 
 export type DeltaOperation =

@@ -54,10 +54,14 @@ export function deltaAt(resume: number, parts: Partial<Delta>): Delta {
     copies: [],
     rowErrors: [],
     show: true,
+    soleSources: SOLE_SOURCES,
     ...parts,
     resume: lsn(resume),
   }
 }
+
+/** Of the rows of `put` and `remove`. */
+const SOLE_SOURCES: ReadonlySet<string> = new Set(['5:'])
 
 export function slice(parts: Partial<Delta>): Delta {
   return { ...deltaAt(0, { show: false, ...parts }), resume: undefined }
@@ -74,7 +78,7 @@ export function put(
     row: rowKey(id),
     type: 'todos',
     id,
-    subkey: `5/${id}`,
+    subkey: rowKey(id),
     data: JSON.stringify({ id, title: `Title of ${id}` }),
     checksum: toChecksum(checksum),
   }
@@ -87,7 +91,7 @@ export function remove(name: string, id: string): DeltaOperation {
     row: rowKey(id),
     type: 'todos',
     id,
-    subkey: `5/${id}`,
+    subkey: rowKey(id),
     checksum: toChecksum(3_333_333_333),
   }
 }
@@ -136,7 +140,13 @@ export function shownOp(commit: Commit): OpId {
   return commit.checkpoint?.opId ?? OP_ID_ZERO
 }
 
-type WireOperation = { readonly op_id: string; readonly op: string; readonly object_id: string; readonly data: unknown }
+type WireOperation = {
+  readonly op_id: string
+  readonly op: string
+  readonly checksum: number
+  readonly object_id?: string
+  readonly data: unknown
+}
 
 export function readOf(
   name: string,
@@ -181,7 +191,7 @@ export async function readAll(
   return operations
 }
 
-export async function idsIn(storage: BucketStorage, name: string): Promise<string[]> {
+export async function idsIn(storage: BucketStorage, name: string): Promise<readonly (string | undefined)[]> {
   return (await readAll(storage, name)).map(({ object_id }) => object_id)
 }
 

@@ -28,7 +28,7 @@ type Member = { readonly name: string; readonly sources: readonly Source[] }
 
 /** Makes the writer of a SELECT list for one table. Columns that the table does not have are left out. */
 export function compilePayload(list: readonly PlanColumn[], scope: QueryScope): Payload {
-  const members = resolveMembers(list, scope)
+  const members = resolveMembers(list, scope.table.columns)
   const id = members.find(({ name }) => name === 'id')
   const readId = id === undefined ? () => '' : compileId(id, scope)
   const writeData = compileData(members, scope)
@@ -43,6 +43,13 @@ export function compilePayload(list: readonly PlanColumn[], scope: QueryScope): 
   }
 }
 
+/** Position of the column whose text, as Postgres prints it, is the id; undefined where the id is anything else. */
+export function findIdPosition(list: readonly PlanColumn[], columns: RowColumns): number | undefined {
+  const [first, second] = resolveMembers(list, columns).find(({ name }) => name === 'id')?.sources ?? []
+  if (first?.kind !== 'column' || second !== undefined || !isItsText(first.column.form)) return undefined
+  return first.column.index
+}
+
 function tooLong(characters: number, charactersMax: number): EvaluationError {
   return new EvaluationError(
     `Cannot put the row into a bucket: its data have ${characters} characters, expected at most ${charactersMax}`,
@@ -50,7 +57,7 @@ function tooLong(characters: number, charactersMax: number): EvaluationError {
 }
 
 /** Later columns overwrite earlier ones of the same name, in their place; a star of older editions only fills gaps. */
-function resolveMembers(list: readonly PlanColumn[], { table: { columns } }: QueryScope): readonly Member[] {
+function resolveMembers(list: readonly PlanColumn[], columns: RowColumns): readonly Member[] {
   const members = new Map<string, readonly Source[]>()
   for (const item of list) {
     if (item.kind === 'column') {

@@ -5,6 +5,7 @@ import { bucketNamer, type GenerationOf } from './bucket-name.ts'
 import { EvaluatorCompiler } from './evaluator-program.ts'
 import { compileEvent } from './event-program.ts'
 import { compileLookup } from './lookup-program.ts'
+import { findOwnId } from './own-id.ts'
 import { RowColumns } from './row-columns.ts'
 import { rowFailure, type RowProgram, RowResults } from './row-program.ts'
 import { TableScope } from './row-scope.ts'
@@ -35,6 +36,7 @@ export function compileTable(
     needed: columns.all.map(({ index }) => needed.has(index)),
     evaluate: makeEvaluate(programs, scope.turn),
     events: events.map(({ program }) => program),
+    ownId: findOwnId(body, table, columns),
   }
 }
 

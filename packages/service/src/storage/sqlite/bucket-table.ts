@@ -57,7 +57,8 @@ export class BucketTable {
       'SELECT packed_count, cleared_count, compacted_count, live_count FROM bucket WHERE id = ?',
     )
     this.#listPacked = writer.prepare(
-      'SELECT id FROM bucket WHERE id > ? AND id <= ? AND packed_count > compacted_count ORDER BY id',
+      `SELECT id FROM bucket WHERE id > ? AND id <= ?
+         AND (packed_count > compacted_count OR packed_count - cleared_count - live_count >= ?) ORDER BY id`,
     )
     this.#updateCleared = writer.prepare('UPDATE bucket SET floor_op = ?, cleared_count = ? WHERE id = ?')
     this.#updateCompacted = writer.prepare('UPDATE bucket SET compacted_count = ?, live_count = ? WHERE id = ?')
@@ -104,9 +105,12 @@ export class BucketTable {
     }
   }
 
-  /** Numbers after `after` and up to `last` of buckets with operations that compaction has not looked at. */
-  listUncompacted(after: number, last: number): readonly number[] {
-    return this.#listPacked.all(after, last).map((row) => Number(row['id']))
+  /**
+   * Numbers after `after` and up to `last` of buckets with operations that compaction has not looked at, or of which it
+   * has left so many without a row.
+   */
+  listUncompacted(after: number, last: number, deadMin: number): readonly number[] {
+    return this.#listPacked.all(after, last, deadMin).map((row) => Number(row['id']))
   }
 
   /** The highest number given out. */

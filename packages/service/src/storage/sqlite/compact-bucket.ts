@@ -10,8 +10,10 @@ import {
   NO_TARGET,
   NOTHING_CLEARED,
 } from '../compact.ts'
+import { FrontSearch, type LiveRow, type Stretch } from '../defragment.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { Chunk, ChunkWriter } from './chunk-table.ts'
+import type { Defragmenter } from './defragmenter.ts'
 import { readEntries } from './log-entries.ts'
 import { type Run, RunBuilder } from './run.ts'
 
@@ -36,14 +38,22 @@ export type CompactionStep = {
   readonly bytesFreed: number
 }
 
-export type BucketCompactionParts = { readonly chunks: ChunkWriter; readonly buckets: BucketTable }
+export type BucketCompactionParts = {
+  readonly chunks: ChunkWriter
+  readonly buckets: BucketTable
+  readonly defragmenter: Pick<Defragmenter, 'limits' | 'isMovable' | 'needOf' | 'plan'>
+}
 
 /** `blocked`: what has grown is still above what may be compacted. */
 export type BucketNeed = 'none' | 'blocked' | 'due'
 
 /** How a bucket stands that may be compacted up to `upTo`; `isAsked`: however little has grown. */
 export function readNeed(parts: BucketCompactionParts, bucket: number, upTo: number, isAsked: boolean): BucketNeed {
-  const { packedCount, compactedCount: compacted, liveCount: live } = parts.buckets.readCompacted(bucket)
+  const needOfFront = parts.defragmenter.needOf(bucket, upTo)
+  if (needOfFront !== undefined) return needOfFront
+  const { packedCount, clearedCount, compactedCount: compacted, liveCount: live } = parts.buckets.readCompacted(bucket)
+  // What compaction has left without a row may pay for a defragmentation since.
+  if (isAsked && packedCount - clearedCount - live >= parts.defragmenter.limits.deadMin) return 'due'
   const needs = (reachable: number): boolean =>
     isAsked ? reachable > compacted : isDue({ reachable, compacted, live })
   if (!needs(packedCount)) return 'none'
@@ -59,16 +69,19 @@ export function* compactBucket(
   bucket: number,
   upTo: number,
 ): Generator<CompactionStep, void, undefined> {
-  const { chunks, buckets } = parts
+  const { chunks, buckets, defragmenter } = parts
   const compactedCount = countReachable(parts, bucket, upTo, buckets.readCompacted(bucket).packedCount)
   const newest = new NewestOfRows(ROWS_BYTES_MAX)
   const builder = new RunBuilder()
+  const search = new FrontSearch(defragmenter.limits, (row) => defragmenter.isMovable(row))
   let liveCount = 0
   let next = chunks.findEndingBefore(bucket, Number.MAX_SAFE_INTEGER)
+  // What comes behind it is not packed yet, and not looked at, whether or not it is above `upTo`.
+  const seenTo = Math.min(next?.lastOp ?? 0, upTo)
   while (next !== undefined) {
     const chunk = next
     if (chunk.firstOp <= upTo) {
-      const { live, step } = moveSuperseded(chunks, chunk, { bucket, upTo, newest, builder })
+      const { live, step } = moveSuperseded(chunks, chunk, { bucket, upTo, newest, builder, search })
       liveCount += live
       yield step
     }
@@ -80,6 +93,9 @@ export function* compactBucket(
     yield step
   }
   buckets.writeCompacted(bucket, { compactedCount, liveCount })
+  // Where rows were forgotten, a PUT that seems the newest of its row may not be.
+  const front = newest.hasForgotten ? undefined : search.finish()
+  if (front !== undefined) for (const _ of defragmenter.plan(bucket, front, seenTo)) yield NOTHING_DONE
   yield NOTHING_DONE
 }
 
@@ -94,11 +110,12 @@ type Scope = { readonly bucket: number; readonly upTo: number; readonly builder:
 function moveSuperseded(
   chunks: ChunkWriter,
   chunk: Chunk,
-  { bucket, upTo, builder, newest }: Scope & { readonly newest: NewestOfRows },
+  { bucket, upTo, builder, newest, search }: Scope & { readonly newest: NewestOfRows; readonly search: FrontSearch },
 ): { readonly live: number; readonly step: CompactionStep } {
   const { run, storedBytes } = chunks.read(chunk)
   const entries = readEntries(run)
   const targets = findSuperseding(entries, newest, upTo)
+  search.addOlder(describeStretch(run, { entries, targets, upTo }))
   const puts = entries.filter(({ kind }) => kind === 'put').length
   const superseded = describeSuperseded(run, entries, targets)
   const livePuts = puts - superseded.puts
@@ -116,6 +133,25 @@ function moveSuperseded(
   if (kept < entries.length) builder.addFrom(run, kept, entries.length)
   const bytes = chunks.replace([chunk], builder.finish(bucket), chunk.before)
   return { live: livePuts, step: { moved: superseded.count, cleared: 0, bytesFreed: Math.max(0, storedBytes - bytes) } }
+}
+
+type Seen = { readonly entries: readonly LogEntry[]; readonly targets: readonly number[]; readonly upTo: number }
+
+function describeStretch(run: Run, { entries, targets, upTo }: Seen): Stretch {
+  const { ends } = run.index
+  const live: LiveRow[] = []
+  let dead = 0
+  let deadFirst = 0
+  for (const [n, entry] of entries.entries()) {
+    if (entry.opId > upTo) break
+    if (entry.kind !== 'put' || targets[n] !== NO_TARGET) {
+      dead += 1
+      if (live.length === 0) deadFirst = dead
+    } else {
+      live.push({ row: entry.row, opId: entry.opId, bytes: (ends[n] ?? 0) - (ends[n - 1] ?? 0) })
+    }
+  }
+  return { dead, deadFirst, live }
 }
 
 function describeSuperseded(

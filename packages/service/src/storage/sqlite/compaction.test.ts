@@ -19,29 +19,38 @@ import {
   remove,
   shownOp,
 } from '../example-data.contract.ts'
+import { DEFRAGMENTATION_LIMITS } from '../defragment.ts'
 import type { Delta } from '../delta.ts'
 import type { BucketStorage } from '../storage.ts'
 import type { CompactionRun } from './compactor.ts'
 import {
+  EAGER,
   holdAfter,
   type ModelOperation,
-  modelUpTo,
   NOTHING_HELD,
   readBetween,
+  RecordedHistory,
   transactionAt,
 } from './random-deltas.contract.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
 
-test.each(readSeeds(process.env, 6))(
-  '[protocol 62, 63] reads at all positions agree with what was never compacted (seed %i)',
+const SEEDS = readSeeds(process.env, 6)
+
+test.each([
+  ...SEEDS.map((seed) => ({ seed, named: 'as usual', defragmentation: DEFRAGMENTATION_LIMITS })),
+  ...SEEDS.map((seed) => ({ seed, named: 'defragmented all the time', defragmentation: EAGER })),
+])(
+  '[protocol 62, 63] reads at all positions agree with what was never compacted (seed $seed, $named)',
   { timeout: 60_000 },
-  async (seed) => {
+  async ({ seed, defragmentation }) => {
     const random = seededRandom(seed)
-    await using opened = await openTemporary()
+    await using opened = await openTemporary(() => {}, defragmentation)
     const { storage, clock } = opened
+    const history = new RecordedHistory()
     let pinned: { readonly checkpoint: number; readonly pin: CheckpointPin; readonly untilMs: number } | undefined
     for (let position = 1; position <= 60; position++) {
-      for (const delta of transactionAt(seed, position)) await storage.append(delta)
+      for (const delta of transactionAt(seed, position)) await history.append(storage, delta, random)
+      if (random.chance(0.3)) await new Promise(setImmediate)
       if (random.chance(0.1)) await clock.advance(PIN_MS_MAX / 2)
       const head = Number((await storage.readHead())?.checkpoint.opId ?? 0)
       if (random.chance(0.2)) {
@@ -51,14 +60,16 @@ test.each(readSeeds(process.env, 6))(
       if (!random.chance(0.2)) continue
       await storage.compact()
       const held = pinned !== undefined && pinned.untilMs >= clock.nowMs() ? pinned.checkpoint : head
-      await expectServed(storage, modelUpTo(seed, position), { random, head, sure: [head, held] })
+      await expectServed(storage, history.buckets, { random, head, sure: [head, held] })
     }
     pinned?.pin[Symbol.dispose]()
     await storage.compact()
     const head = Number((await storage.readHead())?.checkpoint.opId)
-    await expectServed(storage, modelUpTo(seed, 60), { random, head, sure: [head] })
-    const { moved } = (await storage.readStatus()).compaction
+    await expectServed(storage, history.buckets, { random, head, sure: [head] })
+    const { moved, reappended } = (await storage.readStatus()).compaction
     expect(moved).toBeGreaterThan(100)
+    expect(reappended).toBe(history.reappended)
+    if (defragmentation === EAGER) expect(reappended).toBeGreaterThan(100)
   },
 )
 
@@ -228,10 +239,15 @@ type Opened = AsyncDisposable & {
   readonly reopen: () => Promise<void>
 }
 
-async function openTemporary(onCompacted: (run: CompactionRun) => void = () => {}): Promise<Opened> {
+async function openTemporary(
+  onCompacted: (run: CompactionRun) => void = () => {},
+  defragmentation = DEFRAGMENTATION_LIMITS,
+): Promise<Opened> {
   const path = await mkdtemp(join(tmpdir(), 'headwater-compaction-'))
   const clock = createManualClock()
-  const open = () => openSqliteStorage({ path, log: { warn: () => {} }, onCompacted, monotonicMs: clock.monotonicMs })
+  const log = { warn: () => {} }
+  const { monotonicMs } = clock
+  const open = () => openSqliteStorage({ path, log, onCompacted, defragmentation, monotonicMs })
   let storage = await open()
   await storage.startGeneration(origin())
   return {

@@ -1,8 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { CompactionFigures } from '../compaction-figures.ts'
-import type { BucketTable } from './bucket-table.ts'
-import type { ChunkWriter } from './chunk-table.ts'
-import { compactBucket, type CompactionStep, NOTHING_DONE, readNeed } from './compact-bucket.ts'
+import {
+  type BucketCompactionParts,
+  compactBucket,
+  type CompactionStep,
+  NOTHING_DONE,
+  readNeed,
+} from './compact-bucket.ts'
 import { transact } from './connection.ts'
 import type { LookupWriter } from './lookup-table.ts'
 import { translateStorageError } from './storage-error.ts'
@@ -28,10 +32,8 @@ const PAGE_BUCKETS = 500
 /** Lookup entries deleted in one step. */
 const LOOKUPS_STEP = 500
 
-export type CompactorParts = {
+export type CompactorParts = BucketCompactionParts & {
   readonly writer: DatabaseSync
-  readonly chunks: ChunkWriter
-  readonly buckets: BucketTable
   readonly lookups: LookupWriter
   /** Nothing above this op id is to be touched. */
   readonly readLimit: () => number
@@ -86,7 +88,7 @@ export class Compactor {
   }
 
   /** Since the start. */
-  get figures(): CompactionFigures {
+  get figures(): Omit<CompactionFigures, 'reappended'> {
     return { isRunning: this.#isRunning, ...this.#done, failures: this.#failures, bucketsLeft: this.#countLeft() }
   }
 
@@ -203,10 +205,11 @@ export class Compactor {
     const sweep = this.#sweep
     if (sweep === undefined) return undefined
     const { after, isAsked } = sweep
-    const { buckets } = this.#parts
+    const { buckets, defragmenter } = this.#parts
+    const deadMin = isAsked ? defragmenter.limits.deadMin : Number.MAX_SAFE_INTEGER
     const last = after + PAGE_BUCKETS
     this.#sweep = last < buckets.lastId() ? { after: last, isAsked } : undefined
-    return this.#compactIfNeeded(buckets.listUncompacted(after, last), isAsked)
+    return this.#compactIfNeeded(buckets.listUncompacted(after, last, deadMin), isAsked)
   }
 
   *#compactIfNeeded(buckets: readonly number[], isAsked: boolean): Task {

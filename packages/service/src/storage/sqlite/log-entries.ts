@@ -37,8 +37,9 @@ const KINDS: ReadonlyMap<number | undefined, LogEntry['kind']> = new Map([
   [0x43, 'clear'],
 ])
 
+const OP_ID_HEAD = '{"op_id":"'
 /** What stands around the op id, before the kind. */
-const OP_ID_FRAME = '{"op_id":"'.length + '","op":"'.length
+const OP_ID_FRAME = OP_ID_HEAD.length + '","op":"'.length
 /** From the kind to the type. */
 const TYPE_FRAME = { put: 'PUT","object_type":"'.length, remove: 'REMOVE","object_type":"'.length }
 const ID_FRAME = '","object_id":"'.length
@@ -55,6 +56,34 @@ function readRow(payload: Buffer, typeAt: number): string {
   const subkeyAt = payload.indexOf(COMMA, idEnd + CHECKSUM_FRAME) + SUBKEY_FRAME
   const subkeyEnd = endOfText(payload, subkeyAt)
   return payload.toString('latin1', typeAt, idEnd) + payload.toString('latin1', subkeyAt - 1, subkeyEnd)
+}
+
+/**
+ * May the row, as `readEntries` names it, be put into its bucket once more? If its key is one of those that begin so and
+ * go on with its id: see `Delta.soleSources`.
+ */
+export function isOfSoleSource(row: string, soleSources: ReadonlySet<string>): boolean {
+  const idFrom = endOfName(row, 0) + ID_FRAME
+  const idEnd = endOfName(row, idFrom)
+  const key = row.slice(idEnd + 1)
+  const identityFrom = key.indexOf(':') + 1
+  return soleSources.has(key.slice(0, identityFrom)) && key.slice(identityFrom) === row.slice(idFrom, idEnd)
+}
+
+/** As `endOfText`; the end of the row where there is none. */
+function endOfName(row: string, from: number): number {
+  let at = from
+  while (at < row.length && row[at] !== '"') at += row[at] === '\\' ? 2 : 1
+  return at
+}
+
+/** The JSON of operation `n` of a run, with another op id. */
+export function renumber(run: Run, n: number, opId: number): string {
+  const { opIds, ends } = run.index
+  const from = ends[n - 1] ?? 0
+  // Without the comma.
+  const json = Buffer.from(run.payload.subarray(from, (ends[n] ?? from) - 1)).toString()
+  return `${OP_ID_HEAD}${opId}${json.slice(OP_ID_HEAD.length + String(opIds[n]).length)}`
 }
 
 /** Where the quote stands that ends a JSON text. */

@@ -48,6 +48,8 @@ export class Packer {
   #idle: NodeJS.Timeout | undefined
   /** Steps go on until the tail is as small as this. */
   #goalBytes = 0
+  /** Until the tail is empty once, work begins however little there is. */
+  #isUrgent = false
   #waiting: (() => void)[] = []
 
   constructor(parts: PackerParts) {
@@ -63,7 +65,7 @@ export class Packer {
   wake(): void {
     if (this.#step !== undefined) return
     const { tail } = this.#parts
-    if (this.#waiting.length > 0) {
+    if (this.#waiting.length > 0 || this.#isUrgent) {
       this.#work(0)
       return
     }
@@ -76,6 +78,12 @@ export class Packer {
       if (tail.bytes >= IDLE_BYTES_MIN) this.#work(0)
     }, IDLE_MS).unref()
     this.#idle.refresh()
+  }
+
+  /** Packs what there is, in the background. */
+  packSoon(): void {
+    this.#isUrgent = true
+    this.wake()
   }
 
   /** Packs what there is, in the background; resolves when nothing is left, or when the packer failed or was stopped. */
@@ -133,6 +141,7 @@ export class Packer {
       return
     }
     onPacked()
+    if (tail.bytes === 0) this.#isUrgent = false
     if (tail.bytes > this.#goalBytes) this.#work(this.#goalBytes)
     else this.#release()
   }

@@ -1,7 +1,9 @@
 import { type BucketName, toChecksum } from '@headwater/protocol'
 import { type Random, seededRandom } from '@headwater/testkit'
 import type { Delta, DeltaOperation } from '../delta.ts'
-import type { SyncStorage } from '../storage.ts'
+import type { DefragmentationLimits } from '../defragment.ts'
+import type { BucketStorage, Commit, SyncStorage } from '../storage.ts'
+import { expect } from 'vitest'
 import { deltaAt, opId, put, remove, slice } from '../example-data.contract.ts'
 
 /** The transaction at a log position: the same for the same seed, so that a process that is started again repeats it. */
@@ -66,6 +68,61 @@ export function modelUpTo(seed: number, resume: number): Map<BucketName, readonl
     }
   }
   return model
+}
+
+/** Whatever has been superseded anywhere, everything is put once more, a few rows at a time. */
+export const EAGER: DefragmentationLimits = {
+  deadMin: 1,
+  gainMin: 0,
+  savedShareMin: 0,
+  portionOperations: 7,
+  portionBytes: 1_000_000,
+  portionMs: 60_000,
+  pauseMs: 0,
+  dailyBytes: 1_000_000_000,
+}
+
+/** So that op ids are those of the model. */
+export const NEVER: DefragmentationLimits = { ...EAGER, dailyBytes: 0 }
+
+/** The whole history of each bucket, as a storage was given it and put rows into it once more by itself. */
+export class RecordedHistory {
+  readonly buckets = new Map<BucketName, ModelOperation[]>()
+  reappended = 0
+  #head = 0
+
+  /** Every row that was put once more must be the newest of its bucket, as it is. */
+  async append(storage: BucketStorage, delta: Delta, random: Random): Promise<Commit> {
+    const commit = await storage.append(delta)
+    if (delta.show) {
+      const count = Number(commit.checkpoint?.opId) - this.#head - delta.operations.length
+      const names = commit.touchesAll ? this.buckets.keys() : commit.buckets
+      for (const name of count > 0 ? names : []) await this.#readReappended(storage, name, count, random)
+      this.#head += count
+      this.reappended += count
+    }
+    for (const { bucket: name, checksum, id, kind } of delta.operations) {
+      this.#head += 1
+      this.#add(name, { opId: this.#head, op: kind === 'put' ? 'PUT' : 'REMOVE', checksum, row: id })
+    }
+    return commit
+  }
+
+  async #readReappended(storage: BucketStorage, name: BucketName, count: number, random: Random): Promise<void> {
+    const between = { after: this.#head, upTo: this.#head + count }
+    const { operations } = await readBetween(storage, name, between, random)
+    for (const operation of operations) {
+      const newest = this.buckets.get(name)?.findLast(({ row }) => row === operation.row)
+      expect({ ...newest, opId: operation.opId }).toEqual({ ...operation, op: 'PUT' })
+      this.#add(name, operation)
+    }
+  }
+
+  #add(name: BucketName, operation: ModelOperation): void {
+    const history = this.buckets.get(name)
+    if (history === undefined) this.buckets.set(name, [operation])
+    else history.push(operation)
+  }
 }
 
 /** What a client holds of a bucket: the PUT of each row, and the sum of everything. */

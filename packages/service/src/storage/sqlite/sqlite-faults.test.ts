@@ -5,11 +5,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
-import { readSeeds, seededRandom } from '@headwater/testkit'
+import type { BucketName } from '@headwater/protocol'
+import { type Random, readSeeds, seededRandom } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import type { BucketStorage } from '../storage.ts'
 import { bucket, deltaAt, opId, origin, put } from '../example-data.contract.ts'
-import { heldIn, modelUpTo, readHeld, transactionAt } from './random-deltas.contract.ts'
+import {
+  EAGER,
+  heldIn,
+  holdAfter,
+  type ModelOperation,
+  modelUpTo,
+  NEVER,
+  NOTHING_HELD,
+  readBetween,
+  readHeld,
+  transactionAt,
+} from './random-deltas.contract.ts'
 import { openSqliteStorage } from './sqlite-storage.ts'
 
 const log = { warn: () => {} }
@@ -27,38 +39,46 @@ test('a directory that is in use is refused, with the process that uses it', asy
   await third[Symbol.asyncDispose]()
 })
 
-test(
-  'a process that was killed, also while it compacted, left everything that it had stored, once, and nothing else',
+test.each([
+  { named: 'nothing was put into a bucket once more', defragmentation: NEVER },
+  { named: 'all the time', defragmentation: EAGER },
+])(
+  'a process that was killed, also while it compacted, left everything that it had stored, once, and nothing else ($named)',
   { timeout: 60_000 },
-  async () => {
+  async ({ defragmentation }) => {
     const [seed = 1] = readSeeds(process.env, 1)
     const random = seededRandom(seed)
     await using directory = await temporaryDirectory()
     for (let round = 0; round < 5; round++) {
-      const printed = await killAfter(startWriter(directory.path, seed), random.between(200, 900))
-      const storage = await openSqliteStorage({ path: directory.path, log })
+      const writer = startWriter(directory.path, seed, defragmentation === EAGER)
+      const printed = await killAfter(writer, random.between(200, 900))
+      const storage = await openSqliteStorage({ path: directory.path, log, defragmentation })
       const resume = Number((await storage.readResume())?.resume ?? 0)
       expect(resume, `seed ${seed}`).toBeGreaterThanOrEqual(printed)
       const model = modelUpTo(seed, resume)
-      expect(await readHeld(storage, model.keys(), random), `seed ${seed}`).toEqual(heldIn(model))
-      await expectSums(storage, model, random)
+      await expectModel(storage, { model, isExact: defragmentation === NEVER, random })
       await storage.compact()
-      expect(await readHeld(storage, model.keys(), random), `seed ${seed}`).toEqual(heldIn(model))
+      await expectModel(storage, { model, isExact: defragmentation === NEVER, random })
       await storage[Symbol.asyncDispose]()
     }
   },
 )
 
-test(
-  'random transactions, rolled back, repeated, packed and compacted, always give what the model says',
+test.each([
+  { named: 'packed and compacted', defragmentation: NEVER },
+  { named: 'packed, compacted and defragmented', defragmentation: EAGER },
+])(
+  'random transactions, rolled back, repeated, $named, always give what the model says',
   { timeout: 60_000 },
-  async () => {
+  async ({ defragmentation }) => {
     const [seed = 1] = readSeeds(process.env, 1)
     const random = seededRandom(seed)
     await using directory = await temporaryDirectory()
-    let storage = await openSqliteStorage({ path: directory.path, log })
+    const open = () => openSqliteStorage({ path: directory.path, log, defragmentation })
+    let storage = await open()
     await storage.startGeneration(origin())
     const last = 150
+    let reappended = 0
     for (let position = 1; position <= last; position++) {
       const transaction = transactionAt(seed, position)
       if (random.chance(0.2)) {
@@ -70,13 +90,14 @@ test(
         for (const delta of transactionAt(seed, random.between(1, position))) await storage.append(delta)
       if (random.chance(0.05)) await storage.compact()
       if (random.chance(0.05)) {
+        reappended += (await storage.readStatus()).compaction.reappended
         await storage[Symbol.asyncDispose]()
-        storage = await openSqliteStorage({ path: directory.path, log })
+        storage = await open()
       }
     }
-    const model = modelUpTo(seed, last)
-    expect(await readHeld(storage, model.keys(), random), `seed ${seed}`).toEqual(heldIn(model))
-    await expectSums(storage, model, random)
+    await expectModel(storage, { model: modelUpTo(seed, last), isExact: defragmentation === NEVER, random })
+    reappended += (await storage.readStatus()).compaction.reappended
+    if (defragmentation === EAGER) expect(reappended).toBeGreaterThan(100)
     await storage[Symbol.asyncDispose]()
   },
 )
@@ -242,11 +263,38 @@ test('a file that is no database is refused with what SQLite says', async () => 
   await expect(openSqliteStorage({ path: directory.path, log })).rejects.toMatchObject({ code: 'storage-failed' })
 })
 
-async function expectSums(
-  storage: BucketStorage,
-  model: ReturnType<typeof modelUpTo>,
-  random: ReturnType<typeof seededRandom>,
-) {
+type Expected = {
+  readonly model: ReadonlyMap<BucketName, readonly ModelOperation[]>
+  /** Nothing was put once more: ids and sums are those of the model. Else each row must be there as it was put last. */
+  readonly isExact: boolean
+  readonly random: Random
+}
+
+async function expectModel(storage: BucketStorage, { model, isExact, random }: Expected): Promise<void> {
+  const held = await readHeld(storage, model.keys(), random)
+  if (isExact) {
+    expect(held).toEqual(heldIn(model))
+    await expectSums(storage, model, random)
+    return
+  }
+  const sums = await storage.readSums([...model.keys()], opId(Number.MAX_SAFE_INTEGER))
+  expect(sums.map((sum) => sum?.checksum)).toEqual([...model.keys()].map((name) => held.get(name)?.sum))
+  for (const [name, operations] of model) {
+    const { rows } = holdAfter(NOTHING_HELD, operations)
+    const checksums = new Map(operations.map(({ opId: id, checksum }) => [id, checksum]))
+    const expected = new Map(Array.from(rows, ([row, id]) => [row, checksums.get(id)]))
+    const everything = { after: 0, upTo: Number.MAX_SAFE_INTEGER }
+    const found = new Map<string | undefined, number>()
+    for (const { op, row, checksum } of (await readBetween(storage, name, everything, random)).operations) {
+      if (op === 'CLEAR') found.clear()
+      else if (op === 'PUT') found.set(row, checksum)
+      else if (op === 'REMOVE') found.delete(row)
+    }
+    expect(found, name).toEqual(expected)
+  }
+}
+
+async function expectSums(storage: BucketStorage, model: Expected['model'], random: Random): Promise<void> {
   for (const [name, operations] of model) {
     const last = operations.at(-1)?.opId ?? 0
     for (const upTo of [last, random.integer(last + 2)]) {
@@ -260,9 +308,9 @@ async function expectSums(
   }
 }
 
-function startWriter(path: string, seed: number): ChildProcess {
+function startWriter(path: string, seed: number, isEager: boolean): ChildProcess {
   const entry = join(import.meta.dirname, 'crash-writer.contract.ts')
-  return spawn(process.execPath, ['--conditions=@headwater/source', entry, path, String(seed)], {
+  return spawn(process.execPath, ['--conditions=@headwater/source', entry, path, String(seed), String(isEager)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
 }

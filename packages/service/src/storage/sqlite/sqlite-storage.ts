@@ -3,12 +3,14 @@ import { dirname, resolve } from 'node:path'
 import type { BucketName } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
 import { CheckpointPins } from '../checkpoint-pins.ts'
+import { DEFRAGMENTATION_LIMITS, type DefragmentationLimits } from '../defragment.ts'
 import type { BucketStorage, Commit, GenerationOrigin, StorageFigures } from '../storage.ts'
 import { BucketReader } from './bucket-reader.ts'
 import { PackedBuckets } from './bucket-table.ts'
 import { ChunkReader } from './chunk-table.ts'
 import { CommitWatch } from './commit-watch.ts'
 import type { CompactionRun } from './compactor.ts'
+import type { DefragmentationRun } from './defragmenter.ts'
 import { closeConnections, openConnections } from './connection.ts'
 import { createGeneration, findGeneration, generationPath, removeGeneration } from './generation-file.ts'
 import { LookupReader } from './lookup-table.ts'
@@ -24,6 +26,10 @@ export type SqliteStorageOptions = {
   readonly log: StorageLog
   /** Told whenever compaction has nothing left to do and did something. */
   readonly onCompacted?: (run: CompactionRun) => void
+  /** Told whenever defragmentation has nothing left to do and did something. */
+  readonly onDefragmented?: (run: DefragmentationRun) => void
+  /** Absent: the usual ones. */
+  readonly defragmentation?: DefragmentationLimits
   /** Write checkpoints that nobody has used for so long are forgotten; absent: 30 days. */
   readonly writeCheckpointDays?: number
   /** Of the clock, in milliseconds since 1970; absent: that of the process. */
@@ -64,14 +70,15 @@ function makeDirectory(path: string): void {
 }
 
 function openLocked(options: SqliteStorageOptions, lock: Disposable): BucketStorage {
-  const { path: directory, log, onCompacted = () => {}, monotonicMs = () => performance.now() } = options
+  const { path: directory, log, monotonicMs = () => performance.now() } = options
+  const { onCompacted = () => {}, onDefragmented = () => {}, defragmentation = DEFRAGMENTATION_LIMITS } = options
   const retention: Retention = { days: options.writeCheckpointDays ?? 30, nowMs: options.nowMs ?? Date.now }
   const watch = new CommitWatch()
   const revocations = openRevocationFile(directory)
   const pins = new CheckpointPins(monotonicMs)
   const onCommit = (commit: Commit): void => watch.publish(commit)
-  const openFile = (number: number): GenerationStorage =>
-    openGeneration(generationPath(directory, number), { log, pins, retention, onCommit, onCompacted })
+  const given = { log, pins, retention, monotonicMs, defragmentation, onCommit, onCompacted, onDefragmented }
+  const openFile = (number: number): GenerationStorage => openGeneration(generationPath(directory, number), given)
   let current = openFile(findGeneration(directory))
 
   const startGeneration = (origin: GenerationOrigin): number => {
@@ -141,7 +148,7 @@ type GenerationStorage = {
 
 function openGeneration(
   path: string,
-  given: Pick<SqliteWriterParts, 'log' | 'pins' | 'onCommit' | 'onCompacted' | 'retention'>,
+  given: Omit<SqliteWriterParts, 'database' | 'onPacked' | 'onUndone'>,
 ): GenerationStorage {
   const connections = openConnections(path)
   const { reader } = connections

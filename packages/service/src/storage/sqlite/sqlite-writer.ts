@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type BucketName, toOpId } from '@headwater/protocol'
 import type { Lsn } from '../../postgres/lsn.ts'
-import { type Delta, FORGOTTEN_CLIENTS } from '../delta.ts'
+import type { Delta } from '../delta.ts'
 import type { CheckpointPins } from '../checkpoint-pins.ts'
 import { type CompactionFigures, figuresSince } from '../compaction-figures.ts'
+import type { DefragmentationLimits } from '../defragment.ts'
 import type { Commit, GenerationOrigin, Head, ResumePoint, StorageFigures } from '../storage.ts'
 import { BucketTable } from './bucket-table.ts'
 import { ByteWriter } from './bytes.ts'
@@ -12,6 +13,7 @@ import { Touched } from './commit-watch.ts'
 import { type CompactionRun, Compactor } from './compactor.ts'
 import { transact } from './connection.ts'
 import { CopyTable } from './copy-table.ts'
+import { type DefragmentationRun, Defragmenter } from './defragmenter.ts'
 import { encodeRuns, estimateBytes, groupByBucket } from './encode-operations.ts'
 import { LookupWriter } from './lookup-table.ts'
 import { ObjectTypeTable } from './object-type-table.ts'
@@ -21,7 +23,7 @@ import { RowStateStore } from './row-states.ts'
 import { readRun, RunBuilder } from './run.ts'
 import type { StorageLog } from './sqlite-storage.ts'
 import { Tail } from './tail.ts'
-import { kindShown, type NumberKind, type Retention, WriteCheckpointWriter } from './write-checkpoint-table.ts'
+import { kindShown, type NumberKind, type Retention, WriteCheckpointWriters } from './write-checkpoint-table.ts'
 import { translateStorageError } from './storage-error.ts'
 
 /** A bucket that gets so much in one commit is packed at once: nothing is gained by writing it to the tail first. */
@@ -40,6 +42,9 @@ export type SqliteWriterParts = {
   readonly retention: Retention
   readonly onCommit: (commit: Commit) => void
   readonly onCompacted: (run: CompactionRun) => void
+  readonly onDefragmented: (run: DefragmentationRun) => void
+  readonly defragmentation: DefragmentationLimits
+  readonly monotonicMs: () => number
   /** Totals of buckets were committed. */
   readonly onPacked: () => void
   /** Something was undone: what was cached may be wrong. */
@@ -59,9 +64,10 @@ export class SqliteWriter {
   readonly #types: ObjectTypeTable
   readonly #chunks: ChunkWriter
   readonly #lookups: LookupWriter
-  readonly #writeCheckpoints: { readonly [Kind in NumberKind]: WriteCheckpointWriter }
+  readonly #writeCheckpoints: WriteCheckpointWriters
   readonly #copies: CopyTable
   readonly #packer: Packer
+  readonly #defragmenter: Defragmenter
   readonly #compactor: Compactor
   readonly #builder = new RunBuilder()
   readonly #body = new ByteWriter(65_536)
@@ -89,15 +95,22 @@ export class SqliteWriter {
     this.tail = new Tail(database, (bucket) => this.#buckets.packedTotals(bucket))
     this.rowStates = new RowStateStore(database, { buckets: this.#buckets, types: this.#types })
     this.#lookups = new LookupWriter(database)
-    this.#writeCheckpoints = {
-      asked: new WriteCheckpointWriter(database, 'asked'),
-      custom: new WriteCheckpointWriter(database, 'custom'),
-    }
+    this.#writeCheckpoints = new WriteCheckpointWriters(database, parts.retention)
     this.#copies = new CopyTable(database)
+    this.#defragmenter = new Defragmenter({
+      chunks: this.#chunks,
+      buckets: this.#buckets,
+      tail: this.tail,
+      limits: parts.defragmentation,
+      monotonicMs: parts.monotonicMs,
+      onFinished: (bucket) => this.#compactor.noteGrown(bucket),
+      onRunEnded: parts.onDefragmented,
+    })
     this.#compactor = new Compactor({
       writer: database,
       chunks: this.#chunks,
       buckets: this.#buckets,
+      defragmenter: this.#defragmenter,
       lookups: this.#lookups,
       readLimit: () => this.#readLimit(),
       onCleared: (operations) => this.#noteCleared(operations),
@@ -158,17 +171,21 @@ export class SqliteWriter {
       operations: this.#position.operationCount,
       copies: this.#copies.read(),
       rowErrors: this.#copies.readErrors(),
-      compaction: this.#compactor.figures,
+      compaction: this.#readCompaction(),
     }
   }
 
   /** See `StorageUpkeep.compact`. */
   async compact(): Promise<CompactionFigures> {
-    const before = this.#compactor.figures
+    const before = this.#readCompaction()
     const packed = this.#packer.drain()
     this.#compactor.dropLookups(this.#readLimit())
     await this.#compactor.compactAll(packed)
-    return figuresSince(before, this.#compactor.figures)
+    return figuresSince(before, this.#readCompaction())
+  }
+
+  #readCompaction(): CompactionFigures {
+    return { ...this.#compactor.figures, reappended: this.#defragmenter.reappended }
   }
 
   append(delta: Delta): Commit {
@@ -181,7 +198,7 @@ export class SqliteWriter {
     try {
       this.#makeRoom()
       if (!database.isTransaction) database.exec('BEGIN IMMEDIATE')
-      const position = this.#store(delta, this.#open ?? this.#position)
+      const position = this.#store(delta, this.#open ?? this.#defragment(delta))
       if (delta.resume === undefined) {
         this.#open = position
         return this.#nothingChanged()
@@ -258,6 +275,19 @@ export class SqliteWriter {
     this.#positions.write(this.#position)
   }
 
+  /**
+   * Stores a portion of what is to be defragmented in front of a whole transaction that clients are shown, in the
+   * transaction that is open; returns the position it leads to.
+   */
+  #defragment({ resume, show, soleSources }: Delta): Position {
+    const before = this.#position
+    if (resume === undefined || !show) return before
+    const { operations, buckets } = this.#defragmenter.append(before.headOp, soleSources)
+    if (operations === 0) return before
+    this.#unshown.add(buckets, [], false)
+    return { ...before, headOp: before.headOp + operations, operationCount: before.operationCount + operations }
+  }
+
   /** Everything but the position, in the transaction that is open; returns the position it leads to. */
   #store(delta: Delta, before: Position): Position {
     const buckets = this.#storeOperations(delta, before.headOp)
@@ -267,8 +297,7 @@ export class SqliteWriter {
     const headOp = before.headOp + opIds
     const lookups = this.#lookups.write(delta.lookups, headOp)
     this.rowStates.write(delta.rowStates)
-    this.#writeCheckpoints.asked.write(delta.writeCheckpoints, this.#parts.retention.nowMs())
-    this.#writeCheckpoints.custom.write(delta.customWriteCheckpoints, this.#parts.retention.nowMs())
+    this.#writeCheckpoints.write(delta)
     this.#copies.write(delta.copies)
     this.#copies.writeErrors(delta.rowErrors)
     this.#unshown.add(buckets, lookups, false)
@@ -283,6 +312,7 @@ export class SqliteWriter {
       const bucket = this.#buckets.idOf(name)
       const isLarge = estimateBytes(group) >= PACK_AT_ONCE_BYTES
       for (const bytes of encodeRuns(this.#builder, bucket, group)) {
+        this.#defragmenter.noteStored(bucket, bytes)
         if (isLarge) this.#packer.packBucket(bucket, [readRun(bytes, 0)])
         else body.raw(bytes)
       }
@@ -299,8 +329,11 @@ export class SqliteWriter {
       resume,
       shown: delta.show ? { opId: toOpId(BigInt(position.headOp)), lsn: resume } : position.shown,
     }
-    const writeCheckpoints = delta.show ? this.#showWriteCheckpoints() : new Map<string, bigint>()
+    const writeCheckpoints = delta.show
+      ? this.#writeCheckpoints.showPending(this.#kindShown)
+      : new Map<string, bigint>()
     this.#positions.write(next)
+    this.#defragmenter.beforeCommit()
     database.exec('COMMIT')
     this.#position = next
     this.#open = undefined
@@ -311,21 +344,11 @@ export class SqliteWriter {
       this.#compactor.wake()
     }
     this.#packedAny = false
-    this.#packer.wake()
+    if (this.#defragmenter.noteCommitted()) this.#packer.packSoon()
+    else this.#packer.wake()
     if (!delta.show) return this.#nothingChanged()
     this.#cleanLookups(position.headOp)
     return { generation: this.#generationNumber, checkpoint: next.shown, writeCheckpoints, ...this.#unshown.take() }
-  }
-
-  /** Of both kinds; returns those that clients see in this generation. */
-  #showWriteCheckpoints(): Map<string, bigint> {
-    const { asked, custom } = this.#writeCheckpoints
-    const shown = { asked: asked.showPending(), custom: custom.showPending() }
-    if (shown.asked.has(FORGOTTEN_CLIENTS)) {
-      asked.forgetUnused(this.#parts.retention)
-      custom.forgetUnused(this.#parts.retention)
-    }
-    return shown[this.#kindShown]
   }
 
   /** Entries that stopped holding before the mark before last are read by nobody any more. */
@@ -366,6 +389,7 @@ export class SqliteWriter {
   #load(): void {
     this.#open = undefined
     this.#packedAny = false
+    this.#defragmenter.forget()
     this.#generation = this.#positions.readGeneration()
     this.#kindShown = kindShown(this.#generation?.origin)
     this.#chunks.load()

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { describeCheckpointEvents } from '@headwater/sync-config'
-import { EVERY_CLIENT, FORGOTTEN_CLIENTS, type WriteCheckpoint } from '../delta.ts'
+import { type Delta, EVERY_CLIENT, FORGOTTEN_CLIENTS, type WriteCheckpoint } from '../delta.ts'
 import type { GenerationOrigin, StoredWriteCheckpoint } from '../storage.ts'
 
 /** Whose numbers: of the service, which clients ask for, or of the app's backend, which replication brings. */
@@ -46,7 +46,7 @@ export function keepsCustomNumbers(before: GenerationOrigin | undefined, after: 
 }
 
 /** The writer's side of one kind of numbers. Those of a key never go down, unless they are forgotten. */
-export class WriteCheckpointWriter {
+class WriteCheckpointWriter {
   readonly #addPending: StatementSync
   readonly #readPending: StatementSync
   readonly #show: StatementSync
@@ -105,6 +105,35 @@ export class WriteCheckpointWriter {
   /** What has not been used within the retention; not all at once. */
   forgetUnused(retention: Retention): void {
     this.#forget.run(unusedBefore(retention))
+  }
+}
+
+/** The writer's side of both kinds. */
+export class WriteCheckpointWriters {
+  readonly asked: WriteCheckpointWriter
+  readonly #custom: WriteCheckpointWriter
+  readonly #retention: Retention
+
+  constructor(writer: DatabaseSync, retention: Retention) {
+    this.asked = new WriteCheckpointWriter(writer, 'asked')
+    this.#custom = new WriteCheckpointWriter(writer, 'custom')
+    this.#retention = retention
+  }
+
+  write({ writeCheckpoints, customWriteCheckpoints }: Delta): void {
+    const nowMs = this.#retention.nowMs()
+    this.asked.write(writeCheckpoints, nowMs)
+    this.#custom.write(customWriteCheckpoints, nowMs)
+  }
+
+  /** Makes what waits visible, and returns what of it clients see in this generation. */
+  showPending(kind: NumberKind): Map<string, bigint> {
+    const shown = { asked: this.asked.showPending(), custom: this.#custom.showPending() }
+    if (shown.asked.has(FORGOTTEN_CLIENTS)) {
+      this.asked.forgetUnused(this.#retention)
+      this.#custom.forgetUnused(this.#retention)
+    }
+    return shown[kind]
   }
 }
 
