@@ -14,7 +14,9 @@ import {
 } from '@headwater/testkit'
 import { expect, test } from 'vitest'
 import { PIN_MS_MAX } from '../storage/checkpoint-pins.ts'
+import type { DefragmentationLimits } from '../storage/defragment.ts'
 import type { DeltaOperation, LookupChange } from '../storage/delta.ts'
+import { EAGER, NEVER } from '../storage/sqlite/random-deltas.contract.ts'
 import { openSqliteStorage } from '../storage/sqlite/sqlite-storage.ts'
 import { deltaAt, key, lookup, lookupChange, origin, put, remove, slice } from '../storage/example-data.contract.ts'
 import type { BucketStorage } from '../storage/storage.ts'
@@ -31,12 +33,13 @@ const CLIENTS = 4
 const STEPS = 120
 
 test(
-  'clients that come and go, while buckets are compacted, always end with the rows of the buckets they have',
+  'clients that come and go, while buckets are compacted and defragmented, always end with the rows of the buckets they have',
   { timeout: 60_000 },
   async () => {
     for (const seed of readSeeds(process.env, 3)) {
-      await runScenario(seed, new Turns())
-      await runScenario(seed, shortTurns)
+      await runScenario(seed, new Turns(), NEVER)
+      await runScenario(seed, new Turns(), EAGER)
+      await runScenario(seed, shortTurns, EAGER)
     }
   },
 )
@@ -47,14 +50,18 @@ type Model = {
   readonly members: Map<string, Set<string>>
 }
 
-async function runScenario(seed: number, turns: SyncParts['turns']): Promise<void> {
+async function runScenario(
+  seed: number,
+  turns: SyncParts['turns'],
+  defragmentation: DefragmentationLimits,
+): Promise<void> {
   const random = seededRandom(seed)
   const path = await mkdtemp(join(tmpdir(), 'headwater-sync-random-'))
   const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }
   const metrics = { add: () => {}, set: () => {}, change: () => {}, observe: () => {} }
   let nowMs = 0
   let pins = 0
-  const opened = await openSqliteStorage({ path, log, monotonicMs: () => nowMs })
+  const opened = await openSqliteStorage({ path, log, defragmentation, monotonicMs: () => nowMs })
   const storage: BucketStorage = {
     ...opened,
     pinCheckpoint: (checkpoint) => {
@@ -104,7 +111,9 @@ async function runScenario(seed: number, turns: SyncParts['turns']): Promise<voi
     if (random.chance(0.06)) await storage.compact()
   }
   await storage.append(deltaAt(STEPS, {}))
-  expect((await storage.readStatus()).compaction.moved, `seed ${seed}`).toBeGreaterThan(0)
+  const { moved, reappended } = (await storage.readStatus()).compaction
+  expect(moved, `seed ${seed}`).toBeGreaterThan(0)
+  expect(reappended > 0, `seed ${seed}`).toBe(defragmentation === EAGER)
   finished.abort()
 
   for (const [n, client] of clients.entries()) {
