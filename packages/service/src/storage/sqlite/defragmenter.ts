@@ -38,6 +38,8 @@ export type Portion = { readonly operations: number; readonly buckets: readonly 
 /** Rows of one bucket that are to be put into it once more: those that nothing has superseded yet. */
 type Plan = {
   readonly bucket: number
+  /** How many there were when it was made. */
+  readonly size: number
   /** Op ids of their PUTs, oldest first. */
   readonly rows: Map<string, number>
   /** Was everything looked at that was stored when the plan was made? What is stored later is told. */
@@ -57,9 +59,10 @@ const NO_PORTION: Portion = { operations: 0, buckets: [] }
 export class Defragmenter {
   readonly #parts: DefragmenterParts
   readonly #allowance: DailyAllowance
-  readonly #builder = new RunBuilder()
   readonly #body = new ByteWriter()
   readonly #plans = new Map<number, Plan>()
+  /** Rows that plans had when they were made. */
+  #rowsPlanned = 0
   /** Buckets of which nothing is left to do when the transaction that is open is committed. */
   readonly #finished = new Set<number>()
   /** Buckets to be compacted as soon as they can be up to this op id. */
@@ -98,11 +101,12 @@ export class Defragmenter {
    */
   *plan(bucket: number, front: Front, seenTo: number): Generator<void, void, undefined> {
     const { tail, monotonicMs } = this.#parts
-    const rowsPlanned = [...this.#plans.values()].reduce((sum, { rows }) => sum + rows.size, 0)
-    if (this.#plans.has(bucket) || rowsPlanned + front.rows.length > ROWS_MAX) return
+    const size = front.rows.length
+    if (this.#plans.has(bucket) || this.#rowsPlanned + size > ROWS_MAX) return
     if (!this.#allowance.take(front.bytes, monotonicMs())) return
-    const plan: Plan = { bucket, rows: new Map(front.rows.map(({ row, opId }) => [row, opId])), isChecked: false }
+    const plan: Plan = { bucket, size, rows: new Map(front.rows.map(({ row, opId }) => [row, opId])), isChecked: false }
     this.#plans.set(bucket, plan)
+    this.#rowsPlanned += size
     const lastOp = tail.totalsOf(bucket).opId
     try {
       for (let at = seenTo; at < lastOp;) {
@@ -114,7 +118,7 @@ export class Defragmenter {
       }
       plan.isChecked = true
     } finally {
-      if (!plan.isChecked && this.#plans.get(bucket) === plan) this.#plans.delete(bucket)
+      if (!plan.isChecked) this.#remove(plan)
     }
   }
 
@@ -131,13 +135,15 @@ export class Defragmenter {
     if (this.#plans.size === 0 || monotonicMs() < this.#nextAtMs) return NO_PORTION
     const room = new Room(limits)
     const names: BucketName[] = []
+    // A new one: of an append that failed something might be left.
+    const builder = new RunBuilder()
     const body = this.#body
     body.reset()
     let opId = headOp
     for (const plan of this.#plans.values()) {
       if (room.isFull) break
       if (!plan.isChecked) continue
-      const run = this.#encode(plan, opId, room)
+      const run = this.#encode(plan, opId, { room, builder })
       if (run === undefined) continue
       opId = readRun(run, 0).header.lastOp
       body.raw(run)
@@ -185,6 +191,7 @@ export class Defragmenter {
   /** A transaction was undone, and what was stored in it. */
   forget(): void {
     this.#plans.clear()
+    this.#rowsPlanned = 0
     this.#finished.clear()
     this.#pending = { reappended: 0, bytes: 0 }
   }
@@ -217,14 +224,24 @@ export class Defragmenter {
     this.#finishIfEmpty(plan)
   }
 
-  #finishIfEmpty({ bucket, rows }: Plan): void {
-    if (rows.size > 0 || !this.#plans.delete(bucket)) return
-    this.#finished.add(bucket)
+  #finishIfEmpty(plan: Plan): void {
+    if (plan.rows.size === 0 && this.#remove(plan)) this.#finished.add(plan.bucket)
+  }
+
+  /** False when it was removed already. */
+  #remove(plan: Plan): boolean {
+    if (this.#plans.get(plan.bucket) !== plan) return false
+    this.#plans.delete(plan.bucket)
+    this.#rowsPlanned -= plan.size
+    return true
   }
 
   /** The next rows of a plan, as far as there is room; undefined when there is none. Takes them out of the plan. */
-  #encode(plan: Plan, headOp: number, room: Room): Uint8Array | undefined {
-    const builder = this.#builder
+  #encode(
+    plan: Plan,
+    headOp: number,
+    { room, builder }: { readonly room: Room; readonly builder: RunBuilder },
+  ): Uint8Array | undefined {
     const front = new FrontReader(this.#parts.chunks, plan.bucket)
     let opId = headOp
     let bytes = 0

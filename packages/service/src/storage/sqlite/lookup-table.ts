@@ -106,3 +106,19 @@ function readRow(one: unknown): readonly [row: string, outputs: LookupOutputs] {
   assert(Array.isArray(one) && typeof one[0] === 'string' && typeof one[1] === 'string')
   return one as [string, LookupOutputs]
 }
+
+/** Lookup entries that no longer hold are kept for at least this long, for those who still read an older state. */
+const ENDED_KEPT_MS = 60_000
+
+/** Tells when entries that ended are read by nobody any more. */
+export class EndedLookups {
+  #mark = { opId: 0, atMs: 0 }
+
+  /** A state is shown. Entries that ended up to the op id that is returned may go; undefined: it is too early for more. */
+  pass(shownOp: number, nowMs: number): number | undefined {
+    const { opId, atMs } = this.#mark
+    if (nowMs - atMs < ENDED_KEPT_MS) return undefined
+    this.#mark = { opId: shownOp, atMs: nowMs }
+    return opId
+  }
+}

@@ -15,7 +15,7 @@ import { transact } from './connection.ts'
 import { CopyTable } from './copy-table.ts'
 import { type DefragmentationRun, Defragmenter } from './defragmenter.ts'
 import { encodeRuns, estimateBytes, groupByBucket } from './encode-operations.ts'
-import { LookupWriter } from './lookup-table.ts'
+import { EndedLookups, LookupWriter } from './lookup-table.ts'
 import { ObjectTypeTable } from './object-type-table.ts'
 import { Packer } from './packer.ts'
 import { type Generation, type Position, PositionTable } from './position-table.ts'
@@ -31,9 +31,6 @@ const PACK_AT_ONCE_BYTES = 65_536
 
 /** A position that only skips transactions is written this often at most. */
 const SKIP_WRITE_MS = 1_000
-
-/** Lookup entries that no longer hold are kept for at least this long, for those who still read an older state. */
-const LOOKUPS_KEPT_MS = 60_000
 
 export type SqliteWriterParts = {
   readonly database: DatabaseSync
@@ -83,7 +80,7 @@ export class SqliteWriter {
   #packedAny = false
   #skippedTo: Lsn | undefined
   #skipWrittenAtMs = 0
-  #lookupMark = { opId: 0, atMs: 0 }
+  readonly #ended = new EndedLookups()
 
   constructor(parts: SqliteWriterParts) {
     const { database } = parts
@@ -347,16 +344,9 @@ export class SqliteWriter {
     if (this.#defragmenter.noteCommitted()) this.#packer.packSoon()
     else this.#packer.wake()
     if (!delta.show) return this.#nothingChanged()
-    this.#cleanLookups(position.headOp)
+    const ended = this.#ended.pass(position.headOp, performance.now())
+    if (ended !== undefined) this.#compactor.dropLookups(Math.min(ended, this.#readLimit()))
     return { generation: this.#generationNumber, checkpoint: next.shown, writeCheckpoints, ...this.#unshown.take() }
-  }
-
-  /** Entries that stopped holding before the mark before last are read by nobody any more. */
-  #cleanLookups(shownOp: number): void {
-    const now = performance.now()
-    if (now - this.#lookupMark.atMs < LOOKUPS_KEPT_MS) return
-    this.#compactor.dropLookups(Math.min(this.#lookupMark.opId, this.#readLimit()))
-    this.#lookupMark = { opId: shownOp, atMs: now }
   }
 
   #writeSkipped(): void {
