@@ -145,9 +145,13 @@ export class WriteCheckpointReader {
     this.#find = reader.prepare(
       kindShown(origin) === 'custom'
         ? `SELECT shown FROM custom_write_checkpoint WHERE key = ?1`
-        : `SELECT MAX(shown) AS shown FROM write_checkpoint
-           WHERE key IN (?1, '${EVERY_CLIENT}')
-           OR (key = '${FORGOTTEN_CLIENTS}' AND NOT EXISTS (SELECT 1 FROM write_checkpoint WHERE key = ?1))`,
+        : // Conditions joined by OR would have SQLite make a table of what each of them finds.
+          `SELECT MAX(shown) AS shown FROM (
+             SELECT shown FROM write_checkpoint WHERE key = ?1
+             UNION ALL SELECT shown FROM write_checkpoint WHERE key = '${EVERY_CLIENT}'
+             UNION ALL SELECT shown FROM write_checkpoint WHERE key = '${FORGOTTEN_CLIENTS}'
+               AND NOT EXISTS (SELECT 1 FROM write_checkpoint WHERE key = ?1)
+           )`,
     )
     this.#find.setReadBigInts(true)
   }
