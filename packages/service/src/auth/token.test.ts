@@ -79,6 +79,17 @@ describe('a token signed with the shared secret', () => {
     expect(await verify(await sign({ ...valid(), ...claims }))).toMatchObject({ kind: 'verified' })
   })
 
+  test('[protocol 67] that was accepted helps no other one with the same header', async () => {
+    const verifier = open({ secret: SECRET })
+    const token = await sign(valid())
+    expect(await verifier.verify(token)).toMatchObject({ kind: 'verified' })
+    const [header = '', payload = ''] = token.split('.')
+    const bad = [`${token}.x`, `${token}.x.y`, header, `${header}.`, `${header}..`, `${header}.${payload}.`]
+    for (const other of [...bad, await sign(valid(), 'another secret')]) {
+      expect(await verifier.verify(other)).toMatchObject({ kind: 'refused', code: 'auth-bad-token' })
+    }
+  })
+
   test('[protocol 67] that was accepted before is refused when it has expired', async () => {
     const clock = fakeClock()
     const verifier = open({ secret: SECRET, nowMs: clock.read })

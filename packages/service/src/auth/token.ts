@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net'
 import { HeadwaterError, type RequestObject } from '@headwater/protocol'
 import { parseRequestJson } from '@headwater/sync-config'
 import { decodeProtectedHeader } from 'jose'
+import { LruCache } from '../lru-cache.ts'
 import type { Log } from '../observe/log.ts'
 import { checkClaims, type ClaimRules, type Refusal, refuse, type VerifyResult } from './claims.ts'
 import { GoodSignatures } from './good-signatures.ts'
@@ -55,9 +56,10 @@ export function createTokenVerifier(options: AuthOptions): TokenVerifier {
     audience: options.audience ?? [],
     lifetimeMaxSeconds: options.lifetimeMaxSeconds ?? LIFETIME_MAX_SECONDS_DEFAULT,
   }
+  const headers = new Headers()
   return {
     verify: async (token) => {
-      const header = readHeader(token)
+      const header = headers.read(token)
       if (header.kind === 'refused') return header
       const payload = await verifySignature(token, header, keys)
       if (payload.kind === 'refused') return payload
@@ -92,6 +94,23 @@ function openRemote(
   rules?: ClaimRules,
 ): RemoteKeys {
   return new RemoteKeys({ url: parseUrl(url), mayBePrivate: jwksPrivate ?? false, resolve, rules, nowMs, log, signal })
+}
+
+const HEADERS_MAX = 100
+const HEADER_CHARS_MAX = 1_000
+
+/** An issuer's tokens have the same header, as long as it signs with the same key. */
+class Headers {
+  readonly #known = new LruCache<string, Header>(HEADERS_MAX)
+
+  read(token: string): Header | Refusal {
+    const [text = '', ...others] = token.split('.', 4)
+    const known = others.length === 2 ? this.#known.find(text) : undefined
+    if (known !== undefined) return known
+    const header = readHeader(token)
+    if (header.kind === 'header' && text.length <= HEADER_CHARS_MAX) this.#known.keep(text, header, 1)
+    return header
+  }
 }
 
 function readHeader(token: string): Header | Refusal {
