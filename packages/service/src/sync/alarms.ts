@@ -25,8 +25,8 @@ export class Alarms {
   readonly #clock: Clock
   /** A binary heap: the alarm at place n rings no later than those at 2n + 1 and 2n + 2. */
   readonly #heap: Alarm[] = []
-  /** Ends the wait for the alarm that was the first of all when it began. */
-  #wait: AbortController | undefined
+  /** For the alarm that was the first of all when it began. */
+  #wait: { readonly untilMs: number; readonly end: AbortController } | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -42,7 +42,7 @@ export class Alarms {
     this.#sink(alarm)
     this.#rise(alarm)
     if (this.#wait === undefined) void this.#run()
-    else if (alarm.place === 0) this.#wait.abort(EARLIER)
+    else if (atMs < this.#wait.untilMs) this.#wait.end.abort(EARLIER)
   }
 
   clear(alarm: Alarm): void {
@@ -61,8 +61,9 @@ export class Alarms {
     for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {
       const delayMs = first.atMs - this.#clock.nowMs()
       if (delayMs > 0) {
-        this.#wait = new AbortController()
-        await this.#clock.wait(delayMs, this.#wait.signal)
+        const end = new AbortController()
+        this.#wait = { untilMs: first.atMs, end }
+        await this.#clock.wait(delayMs, end.signal)
       } else {
         this.clear(first)
         first.ring()

@@ -53,9 +53,11 @@ export class Keepalive {
     return Math.max(0, Math.ceil((this.#endsAtMs - nowMs) / 1000))
   }
 
-  /** Something else was sent: the early first line is not needed any more. */
-  begin(nowMs: number): void {
-    if (!this.#hasBegun) this.#schedule(nowMs)
+  /** Something else was sent: the early first line is not needed any more. True if it was due until then. */
+  begin(nowMs: number): boolean {
+    if (this.#hasBegun) return false
+    this.#schedule(nowMs)
+    return true
   }
 
   /** The token is worth nothing from now on: the line that says so is due. */

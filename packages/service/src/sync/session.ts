@@ -265,8 +265,9 @@ class Stream implements AsyncIterableIterator<Uint8Array, undefined> {
   async *#sendRound(plan: SendPlan): AsyncGenerator<Taken, SendPlan | undefined, undefined> {
     // What was prepared while a new generation began says that everything is gone.
     if (!this.#mayGoOn()) return undefined
-    this.#keepalive.begin(this.#parts.clock.nowMs())
-    const turn = this.#parts.turns.begin(this.#preparation.client.userId)
+    const { alarms, clock, turns } = this.#parts
+    if (this.#keepalive.begin(clock.nowMs())) alarms.clear(this.#alarm)
+    const turn = turns.begin(this.#preparation.client.userId)
     await this.#pushCheckpoint(plan.line, turn)
     const sentBefore = this.#operationsSent
     for (const group of plan.groups) {

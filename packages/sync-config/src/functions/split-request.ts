@@ -187,15 +187,18 @@ export class RequestSplitter {
   }
 }
 
+const NO_BYTES = new Uint8Array(0)
+const SMALLEST_BYTES = 1_024
+
 /** Bytes one after the other, in one piece. */
 class ByteList {
   length = 0
-  #bytes = new Uint8Array(1024)
+  #bytes = NO_BYTES
 
   push(bytes: Uint8Array): void {
     const length = this.length + bytes.length
     if (length > this.#bytes.length) {
-      const grown = new Uint8Array(2 * length)
+      const grown = new Uint8Array(Math.max(2 * length, SMALLEST_BYTES))
       grown.set(this.#bytes.subarray(0, this.length))
       this.#bytes = grown
     }
