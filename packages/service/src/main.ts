@@ -62,7 +62,7 @@ type Parts = {
 export async function startService(options: ServiceOptions): Promise<Service> {
   const settings = parseServiceOptions(options)
   const { level, pretty } = settings.log
-  const log = boundLog(createLog({ level, pretty, output: standardOutput() }), Date.now)
+  const log = boundLog(createLog({ level, pretty, output: standardOutput() }), level, Date.now)
   const registry = new Registry()
   const metrics = createMetrics(registry)
   warnOfAudience(settings, log)

@@ -1,15 +1,20 @@
-import type { Log } from './log.ts'
+import { isLogged, type Log, type LogLevel } from './log.ts'
 import type { LogFields } from './log-value.ts'
 
 /** Of one event, in one second. Strangers can cause some events as often as they like; a line costs more than they do. */
 const LINES_PER_SECOND = 200
 
-/** `log` with a bound for each event; what was left out is counted in a line `events-left-out`, before the next one. */
-export function boundLog(log: Log, nowMs: () => number): Log {
+/**
+ * `log`, which is of `level`, with a bound for each event; what was left out is counted in a line `events-left-out`,
+ * before the next one.
+ */
+export function boundLog(log: Log, level: LogLevel, nowMs: () => number): Log {
   const counts = new Map<string, { second: number; lines: number; leftOut: number }>()
-  const bound =
-    (write: Log['info']): Log['info'] =>
-    (event: string, fields?: LogFields) => {
+  const bound = (of: keyof Log): Log['info'] => {
+    const write = log[of]
+    // What is not logged anyway is not left out.
+    if (!isLogged(of, level)) return write
+    return (event: string, fields?: LogFields) => {
       const second = Math.floor(nowMs() / 1000)
       const count = counts.get(event) ?? { second, lines: 0, leftOut: 0 }
       counts.set(event, count)
@@ -24,5 +29,6 @@ export function boundLog(log: Log, nowMs: () => number): Log {
       count.lines += 1
       write(event, fields)
     }
-  return { error: bound(log.error), warn: bound(log.warn), info: bound(log.info), debug: bound(log.debug) }
+  }
+  return { error: bound('error'), warn: bound('warn'), info: bound('info'), debug: bound('debug') }
 }

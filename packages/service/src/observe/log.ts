@@ -2,7 +2,15 @@ import { pino } from 'pino'
 import { formatLogLine } from './log-line.ts'
 import { type LogFields, toLogFields } from './log-value.ts'
 
-export type LogLevel = 'silent' | 'error' | 'warn' | 'info' | 'debug'
+/** Each logs what those before it do. */
+const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** Does a log of `level` take events of another one? */
+export function isLogged(of: LogLevel, level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(of) <= LOG_LEVELS.indexOf(level)
+}
 
 /**
  * Events with a fixed name (`checkpoint-shown`) and fields, never prose. Names are listed in docs/operate/observe.md.

@@ -73,7 +73,7 @@ function receive(message: ToWorker, handle: unknown): void {
 
 async function begin({ worker, settings, ...known }: Extract<ToWorker, { kind: 'begin' }>): Promise<void> {
   const { level, pretty } = settings.log
-  const log = boundLog(createLog({ level, pretty, output: standardOutput(), fields: { worker } }), Date.now)
+  const log = boundLog(createLog({ level, pretty, output: standardOutput(), fields: { worker } }), level, Date.now)
   const registry = new Registry()
   const parts = { settings, log, metrics: createMetrics(registry) }
   // Before anything is waited for: what is revoked from now on is told from now on.
