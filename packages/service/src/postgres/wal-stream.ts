@@ -62,7 +62,10 @@ const BUFFER_MAX_BYTES = 8 * 1024 * 1024
 const STATUS_INTERVAL_MS = 10_000
 /** Postgres' own default. A server that has none still answers, and a dead connection must be noticed all the same. */
 const SENDER_TIMEOUT_MS = 60_000
-const FIRST_ARENA_BYTES = 64 * 1024
+const ARENA_BYTES_MIN = 64 * 1024
+
+/** Memory outside of the heap makes V8 collect garbage, so little data does not take an arena each time. */
+const ROOM_BYTES_MIN = 8 * 1024
 
 /** Starts streaming on a replication session, which it owns from then on. */
 export async function openWalStream(session: Session, options: WalStreamOptions): Promise<WalStream> {
@@ -105,7 +108,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
   const senderTimeoutMs = options.senderTimeoutMs === 0 ? SENDER_TIMEOUT_MS : options.senderTimeoutMs
   const { connection } = session.client
   const socket: Readable = connection.stream
-  let arena = Buffer.allocUnsafe(FIRST_ARENA_BYTES)
+  let arena: Buffer = Buffer.allocUnsafe(ARENA_BYTES_MIN)
   let end = 0
   let sentUpTo = LSN_ZERO
   let serverEnd = LSN_ZERO
@@ -136,7 +139,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
   const append = (chunk: Buffer): void => {
     const length = chunk.length - X_LOG_DATA_HEADER
     if (end + 4 + length > arena.length) {
-      const larger = Buffer.allocUnsafe(Math.max(arena.length * 2, end + 4 + length))
+      const larger = Buffer.allocUnsafe(Math.max(ARENA_BYTES_MIN, arena.length * 2, end + 4 + length))
       arena.copy(larger, 0, 0, end)
       arena = larger
     }
@@ -228,7 +231,7 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       if (signal.aborted) return undefined
       if (failure !== undefined) throw failure
       const taken: WalBytes = { bytes: arena, end, sentUpTo }
-      arena = Buffer.allocUnsafe(Math.max(FIRST_ARENA_BYTES, Math.min(end, BUFFER_MAX_BYTES)))
+      arena = roomBehind(taken)
       end = 0
       sentUpTo = LSN_ZERO
       if (isFull) {
@@ -252,6 +255,12 @@ function createStream(session: Session, options: WalStreamOptions): StartableStr
       await session[Symbol.asyncDispose]()
     },
   }
+}
+
+/** For as much as came last time: the rest of that arena, or a new one. */
+function roomBehind({ bytes, end }: WalBytes): Buffer {
+  if (bytes.length - end >= Math.max(ROOM_BYTES_MIN, end)) return bytes.subarray(end)
+  return Buffer.allocUnsafe(Math.max(ARENA_BYTES_MIN, Math.min(end, BUFFER_MAX_BYTES)))
 }
 
 /** CopyDone and Terminate. */
