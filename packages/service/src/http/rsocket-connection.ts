@@ -60,7 +60,7 @@ const TIMER_MAX_MS = 0x7fffffff
 const STREAM_PATH = '/sync/stream'
 const PATH_CHARS_MAX = 100
 
-/** What the signal of a stream is aborted with when its client does not want it any more. */
+/** What the signal of a stream is aborted with when its client does not want it any more, or is gone. */
 const CANCELLED = Symbol('cancelled')
 
 export type RsocketSocket = StreamSocket & {
@@ -163,7 +163,7 @@ export class RsocketConnection {
     clearTimeout(this.#silence)
     clearTimeout(this.#tokenEnd)
     this.#revocation?.close()
-    for (const { abort } of this.#active.values()) abort.abort()
+    for (const { abort } of this.#active.values()) abort.abort(CANCELLED)
     this.#giveBackPlaces()
   }
 

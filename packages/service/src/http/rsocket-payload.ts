@@ -15,6 +15,8 @@ const METADATA_BYTES_MAX = 32 * 1024
 /** Of a request, which is read in steps. */
 const PIECE_BYTES = 64 * 1024
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 /** Undefined for a type that is not served. */
 export function findEncoding(mimeType: string): PayloadEncoding | undefined {
   return ENCODINGS.get(mimeType.toLowerCase())
@@ -34,7 +36,7 @@ export function decodeMetadata(bytes: Uint8Array, encoding: PayloadEncoding, wha
 function decode(bytes: Uint8Array, encoding: PayloadEncoding, what: string): RequestValue {
   try {
     if (encoding === 'bson') return decodeBson(bytes)
-    return parseRequestJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return parseRequestJson(utf8.decode(bytes))
   } catch (cause) {
     throw unreadable(what, encoding, cause)
   }
