@@ -108,7 +108,7 @@ async function runScenario(
     await new Promise(setImmediate)
     // Whoever is being brought to a checkpoint now has taken too long.
     if (random.chance(0.2)) nowMs += PIN_MS_MAX + 1
-    if (random.chance(0.06)) await storage.compact()
+    if (step === STEPS / 2 || random.chance(0.06)) await storage.compact()
   }
   await storage.append(deltaAt(STEPS, {}))
   const { moved, reappended } = (await storage.readStatus()).compaction
