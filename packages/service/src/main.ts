@@ -7,6 +7,7 @@ import { type Diagnostic, loadPlan, type Plan } from '@headwater/sync-config'
 import { Registry } from 'prom-client'
 import { parseServiceOptions, type ServiceOptions, type ServiceSettings } from './config/options.ts'
 import { judgeHealth, watchHealth } from './health.ts'
+import { keepHeapRoom } from './heap-growth.ts'
 import type { Health } from './http/probes.ts'
 import { boundLog } from './observe/bounded-log.ts'
 import { createLog, type Log, standardOutput } from './observe/log.ts'
@@ -70,6 +71,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const compiled = compileOrThrow(settings.syncConfig.content, path)
 
   await using opened = new AsyncDisposableStack()
+  opened.defer(keepHeapRoom())
   const onCompacted = (run: CompactionRun): void => {
     metrics.add('headwater_storage_compacted_operations_total', run.moved, { into: 'move' })
     metrics.add('headwater_storage_compacted_operations_total', run.cleared, { into: 'clear' })

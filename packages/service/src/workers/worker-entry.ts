@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import { longestLifeSeconds } from '../auth/longest-life.ts'
 import { createRevocations, type Revocations } from '../auth/revocations.ts'
 import { judgeSilence } from '../health.ts'
+import { keepHeapRoom } from '../heap-growth.ts'
 import type { Health } from '../http/probes.ts'
 import { boundLog } from '../observe/bounded-log.ts'
 import { createLog, standardOutput } from '../observe/log.ts'
@@ -34,6 +35,7 @@ let running: { readonly serving: Serving; readonly reader: SqliteReader; readonl
 process.once('disconnect', () => process.exit(0))
 // A terminal, or whoever stops a service, may send these to all processes of it. The main process says when to stop.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+keepHeapRoom()
 process.on('message', (message, handle) => {
   receive(readToWorker(message), handle)
 })
