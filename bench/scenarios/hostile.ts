@@ -33,7 +33,7 @@ const ROUNDS = 6
 
 /**
  * From a commit until a quiet client has it: alone, and while hostile clients do what they can. They take their own share
- * of the processors, which moves a bare reader of the log too: the budget is what the service adds to that.
+ * of the processors, which moves a bare reader of the log too: beside it stands how much.
  */
 export const scenario: Scenario = {
   name: 'hostile',
@@ -103,7 +103,7 @@ function* compare(
       value: attacked.value / alone.value,
       unit: '×',
       limit: { name: 'pgoutput arrival', value: attacked.bare / alone.bare },
-      ...(share === 0.99 ? { budget: { ratioMax: 1.1 } } : {}),
+      ...(share === 0.99 ? { budget: { valueMax: 1.1 } } : {}),
       cpuMicros: (found.cpuMs * 1_000) / found.requests,
       verified,
     }
