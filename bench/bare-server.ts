@@ -14,7 +14,7 @@ export type BareServer = AsyncDisposable & {
 }
 
 /** As much as one data line of a sync stream holds. */
-const CHUNK_BYTES = 1024 * 1024
+const CHUNK_BYTES = 256 * 1024
 
 export async function startBareServer(): Promise<BareServer> {
   const child = fork(fileURLToPath(import.meta.url), ['serve'], { execArgv: [] })

@@ -10,13 +10,13 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
 export type HostileClients = AsyncDisposable & {
-  readonly start: () => Promise<void>
+  /** `url`: whom they attack. */
+  readonly start: (url: string) => Promise<void>
   /** Ends every attack; gives how many requests were sent since the start. */
   readonly stop: () => Promise<number>
 }
 
 export type HostileTarget = {
-  readonly url: string
   /** Of users whom the service knows. */
   readonly tokens: readonly string[]
   /** Of a user with much to download. */
@@ -34,7 +34,7 @@ export async function startHostileClients(target: HostileTarget): Promise<Hostil
   }
   await ask({ target })
   return {
-    start: async () => void (await ask({ start: true })),
+    start: async (url) => void (await ask({ start: url })),
     stop: async () => (await ask({ stop: true })) as number,
     [Symbol.asyncDispose]: async () => {
       const exit = once(child, 'exit')
@@ -44,13 +44,15 @@ export async function startHostileClients(target: HostileTarget): Promise<Hostil
   }
 }
 
-type Order = { readonly target?: HostileTarget; readonly start?: true; readonly stop?: true }
+type Order = { readonly target?: HostileTarget; readonly start?: string; readonly stop?: true }
+
+type Attacked = HostileTarget & { readonly url: string }
 
 type Attack = {
   readonly name: string
   readonly perSecond: number
   /** Starts one; what it returns ends it. */
-  readonly begin: (target: HostileTarget, index: number) => Socket
+  readonly begin: (target: Attacked, index: number) => Socket
   readonly lastsMs: number
 }
 
@@ -133,7 +135,7 @@ const ATTACKS: readonly Attack[] = [
   },
 ]
 
-function send({ url }: HostileTarget, bytes: string | Buffer): Socket {
+function send({ url }: Attacked, bytes: string | Buffer): Socket {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) })
   socket.on('error', () => {})
   socket.on('data', () => {})
@@ -162,7 +164,7 @@ function attack(): void {
   let sent = 0
   const timers = new Set<NodeJS.Timeout>()
   const sockets = new Set<Socket>()
-  const begin = (to: HostileTarget, { begin: one, lastsMs }: Attack): void => {
+  const begin = (to: Attacked, { begin: one, lastsMs }: Attack): void => {
     const socket = one(to, sent++)
     sockets.add(socket)
     const timer = setTimeout(() => socket.destroy(), lastsMs)
@@ -175,8 +177,8 @@ function attack(): void {
   process.on('message', (message) => {
     const order = message as Order
     if (order.target !== undefined) target = order.target
-    const to = target
-    if (order.start === true && to !== undefined) {
+    if (order.start !== undefined && target !== undefined) {
+      const to = { ...target, url: order.start }
       for (const one of ATTACKS.filter(({ name }) => names === undefined || names.includes(name))) {
         timers.add(setInterval(() => begin(to, one), 1_000 / one.perSecond))
       }

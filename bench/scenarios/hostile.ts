@@ -1,4 +1,5 @@
 import { followStream, type ServiceProcess } from '@headwater/testkit'
+import { startBareServer } from '../bare-server.ts'
 import { startHostileClients } from '../hostile-clients.ts'
 import { createSlot, openChanges } from '../limits.ts'
 import { percentile, type Figure } from '../report.ts'
@@ -28,12 +29,17 @@ streams:
 const COMMITS_PER_SECOND = 50
 const SLOT = 'bare_reader'
 
-/** Alone and attacked take turns, so that what else the machine does hits both alike. */
+/** The phases take turns, so that what else the machine does hits them alike. */
 const ROUNDS = 6
+
+/** What hostile clients turn on: nothing, a bare server that does nothing for them, the service. */
+const PHASES = ['alone', 'elsewhere', 'attacked'] as const
+type Phase = (typeof PHASES)[number]
 
 /**
  * From a commit until a quiet client has it: alone, and while hostile clients do what they can. They take their own share
- * of the processors, which moves a bare reader of the log too: beside it stands how much.
+ * of the processors, which moves a bare reader of the log too: beside it stands how much. So does what the service cannot
+ * spare itself, as the same requests to a bare server show.
  */
 export const scenario: Scenario = {
   name: 'hostile',
@@ -44,8 +50,8 @@ export const scenario: Scenario = {
     await createSlot(stage.url, SLOT)
     await service.untilReady()
     await untilIdle(service)
+    await using bareServer = await startBareServer()
     await using hostile = await startHostileClients({
-      url: service.url,
       tokens: await Promise.all(Array.from({ length: 40 }, (_, n) => stage.token(`mallory-${n}`))),
       richToken: await stage.token('rich'),
     })
@@ -53,70 +59,90 @@ export const scenario: Scenario = {
     const bare = readBare(stage.url)
     await arrivals.untilReady
 
-    const ids = { alone: [] as string[], attacked: [] as string[] }
-    let requests = 0
-    let cpuMs = 0
+    const targets = { alone: undefined, elsewhere: bareServer, attacked: service }
+    const found: Found = { alone: nothing(), elsewhere: nothing(), attacked: nothing() }
     for (let round = 0; round < ROUNDS; round++) {
-      await untilIdle(service)
-      const alone = await measure(service, () => commitFor(stage, secondsEach, `alone-${round}`))
-      await hostile.start()
-      const attacked = await measure(service, () => commitFor(stage, secondsEach, `attacked-${round}`))
-      requests += await hostile.stop()
-      ids.alone.push(...alone.ids)
-      ids.attacked.push(...attacked.ids)
-      cpuMs += attacked.cpuMs - alone.cpuMs
+      for (const phase of PHASES) {
+        await untilIdle(service)
+        const work = (): Promise<readonly string[]> => commitFor(stage, secondsEach, `${phase}-${round}`)
+        const target = targets[phase]
+        if (target !== undefined) await hostile.start(target.url)
+        const { ids, cpuMs } = await measure(target ?? service, work)
+        if (target !== undefined) found[phase].requests += await hostile.stop()
+        found[phase].ids.push(...ids)
+        found[phase].cpuMs += cpuMs
+      }
     }
-    await arrivals.untilAll(ids.alone.length + ids.attacked.length)
-    yield* compare(ids, { client: arrivals.latencies, bare: bare.latencies, requests, cpuMs })
+    await arrivals.untilAll(PHASES.reduce((sum, phase) => sum + found[phase].ids.length, 0))
+    yield* compare(found, { client: arrivals.latencies, bare: bare.latencies })
   },
 }
 
+/** Of all rounds of a phase: what was committed, hostile requests, and CPU time of whom they were sent to. */
+type Found = Readonly<Record<Phase, { readonly ids: string[]; requests: number; cpuMs: number }>>
+
+function nothing(): Found[Phase] {
+  return { ids: [], requests: 0, cpuMs: 0 }
+}
+
+/** Milliseconds, by the id of the row. */
 type Latencies = ReadonlyMap<string, number>
 
 function* compare(
-  ids: { readonly alone: readonly string[]; readonly attacked: readonly string[] },
-  found: { readonly client: Latencies; readonly bare: Latencies; readonly requests: number; readonly cpuMs: number },
+  found: Found,
+  latencies: { readonly client: Latencies; readonly bare: Latencies },
 ): Generator<Figure> {
-  const of = (latencies: Latencies, names: readonly string[], share: number): number =>
+  const of = (reader: keyof typeof latencies, phase: Phase, share: number): number =>
     percentile(
-      names.flatMap((id) => latencies.get(id) ?? []),
+      found[phase].ids.flatMap((id) => latencies[reader].get(id) ?? []),
       share,
     )
-  const verified = `${(ids.alone.length + ids.attacked.length).toLocaleString('en')} rows, ${found.requests.toLocaleString('en')} hostile requests`
+  const rows = PHASES.reduce((sum, phase) => sum + found[phase].ids.length, 0)
+  const requests = found.elsewhere.requests + found.attacked.requests
+  const verified = `${rows.toLocaleString('en')} rows, ${requests.toLocaleString('en')} hostile requests`
   for (const [name, share] of [
     ['p50', 0.5],
     ['p99', 0.99],
   ] as const) {
-    const figures = (['alone', 'attacked'] as const).map((phase) => ({
-      phase,
-      value: of(found.client, ids[phase], share),
-      bare: of(found.bare, ids[phase], share),
-    }))
-    for (const { phase, value, bare } of figures) {
-      const limit = { name: 'pgoutput arrival', value: bare }
-      yield { name: `commit to a quiet client, ${phase}, ${name}`, value, unit: 'ms', limit, verified }
+    for (const phase of PHASES) {
+      yield {
+        name: `commit to a quiet client, ${phase}, ${name}`,
+        value: of('client', phase, share),
+        unit: 'ms',
+        limit: { name: 'pgoutput arrival', value: of('bare', phase, share) },
+        verified,
+      }
     }
-    const [alone, attacked] = figures
-    if (alone === undefined || attacked === undefined) continue
-    yield {
-      name: `attacked over alone, ${name}`,
-      value: attacked.value / alone.value,
-      unit: '×',
-      limit: { name: 'pgoutput arrival', value: attacked.bare / alone.bare },
-      ...(share === 0.99 ? { budget: { valueMax: 1.1 } } : {}),
-      cpuMicros: (found.cpuMs * 1_000) / found.requests,
-      verified,
+    const over = (reader: keyof typeof latencies, phase: Phase): number =>
+      of(reader, 'attacked', share) / of(reader, phase, share)
+    for (const phase of ['alone', 'elsewhere'] as const) {
+      yield {
+        name: `attacked over ${phase}, ${name}`,
+        value: over('client', phase),
+        unit: '×',
+        limit: { name: 'pgoutput arrival', value: over('bare', phase) },
+        ...(phase === 'alone' && share === 0.99 ? { budget: { valueMax: 1.1 } } : {}),
+        verified,
+      }
     }
+  }
+  const { alone, elsewhere, attacked } = found
+  yield {
+    name: 'a hostile request, CPU',
+    value: (attacked.cpuMs - alone.cpuMs) / attacked.requests,
+    unit: 'ms',
+    limit: { name: 'bare server', value: elsewhere.cpuMs / elsewhere.requests },
+    verified,
   }
 }
 
 async function measure(
-  service: ServiceProcess,
+  measured: Pick<ServiceProcess, 'readUsage'>,
   work: () => Promise<readonly string[]>,
 ): Promise<{ readonly ids: readonly string[]; readonly cpuMs: number }> {
-  const before = await service.readUsage()
+  const before = await measured.readUsage()
   const ids = await work()
-  const after = await service.readUsage()
+  const after = await measured.readUsage()
   return { ids, cpuMs: after.cpuMs - before.cpuMs }
 }
 

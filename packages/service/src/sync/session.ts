@@ -60,8 +60,8 @@ export type SyncOpen = {
   readonly revocation?: RevocationWatch | undefined
 }
 
-/** A data line is about so large at most; one operation is never cut. */
-const LINE_BYTES_MAX = 1_048_576
+/** A data line is about so large at most, and made in one go; one operation is never cut. */
+const LINE_BYTES_MAX = 262_144
 const LINE_OPERATIONS_MAX = 1_000
 
 /** Lines are handed on when there are so many bytes of them, or when nothing more is to be sent now. */

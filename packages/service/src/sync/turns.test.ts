@@ -53,6 +53,39 @@ describe('turns', () => {
     expect(looks).toBeLessThan(20)
   })
 
+  test('leave those who begin late in a round only what is short', async () => {
+    let nowMs = 0
+    const turns = new Turns(() => nowMs)
+    const isOverAfter = (ms: number): boolean => {
+      const turn = turns.begin('ann')
+      nowMs += ms
+      return turn.isOver
+    }
+    expect(isOverAfter(0.6)).toBe(false)
+    expect(isOverAfter(0.3)).toBe(false)
+    expect(isOverAfter(0.2)).toBe(false)
+    expect(isOverAfter(0.2)).toBe(false)
+    expect(isOverAfter(0.3)).toBe(true)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isOverAfter(0.9)).toBe(false)
+    expect(isOverAfter(0.9)).toBe(true)
+  })
+
+  test('are whole ones, whatever was begun before them', async () => {
+    let nowMs = 0
+    const turns = new Turns(() => nowMs)
+    const turn = turns.begin('ann')
+    nowMs += 5
+    const given = turn.next()
+    turns.begin('bob')
+    nowMs += 5
+    await given
+    nowMs += 0.9
+    expect(turn.isOver).toBe(false)
+    nowMs += 0.2
+    expect(turn.isOver).toBe(true)
+  })
+
   test('cost nothing for work that is short', () => {
     expect(new Turns().begin('ann').isOver).toBe(false)
   })
