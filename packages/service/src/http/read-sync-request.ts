@@ -9,7 +9,7 @@ import { EvaluationError, RequestSplitter } from '@headwater/sync-config'
 import type { Turn } from '@headwater/sync-config'
 import { type PayloadEncoding, unreadable } from './unreadable.ts'
 
-/** Shorter ones wait for nobody: a millisecond or two is what a turn takes. */
+/** Shorter ones wait for nobody: they take less than a turn. */
 const SHORT_BYTES = 64 * 1024
 
 /** A request for a sync stream. */
