@@ -87,6 +87,6 @@ describe('turns', () => {
   })
 
   test('cost nothing for work that is short', () => {
-    expect(new Turns().begin('ann').isOver).toBe(false)
+    expect(new Turns(() => 0).begin('ann').isOver).toBe(false)
   })
 })
